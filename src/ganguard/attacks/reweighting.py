@@ -46,7 +46,7 @@ class Shift(Settings):
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Reweighted:
     """Images that were chosen of a purchase.
 
     Attributes:
@@ -58,7 +58,7 @@ class Resampled:
     effective: float
 
 
-def resample(weights: Tensor, *, seed: int) -> Resampled:
+def resample(weights: Tensor, *, seed: int) -> Reweighted:
     """Choose as many rows as there are weights (N,), each about as often as its weight is to their mean.
 
     Systematic resampling (Kitagawa 1996): a row is chosen ⌊w⌋ or ⌈w⌉ times, where w is the weight over the
@@ -71,7 +71,7 @@ def resample(weights: Tensor, *, seed: int) -> Resampled:
     begin = torch.rand(1, dtype=torch.float64, generator=torch_generator(seed, "resample"))
     places = (torch.arange(count, dtype=torch.float64) + begin) * total / count
     rows = torch.searchsorted(weights.double().cumsum(0), places, right=True).clamp_(max=count - 1)
-    return Resampled(rows, effective_size(weights))
+    return Reweighted(rows, effective_size(weights))
 
 
 def effective_size(weights: Tensor) -> float:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
 from ganguard.audit.spec.adversary import Adversary, Asking
 from ganguard.audit.spec.chains import Chain, guessed_chain, swept
-from ganguard.audit.spec.defeating import CodePairs, Denoising, Reweighting
+from ganguard.audit.spec.defeating import CodePairs, DenoisingAdversary, Reweighting
 from ganguard.audit.spec.labels import numbered
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import Float, Positive, parse
@@ -107,7 +107,7 @@ ADVERSARIES: dict[str, type[Adversary]] = {
     "averaging": Averaging,
     "code_pairs": CodePairs,
     "reweighting": Reweighting,
-    "denoising": Denoising,
+    "denoising": DenoisingAdversary,
 }
 _SWEPT = ("scale", "copies", "moved", "residual", "attribute", "method", "steps", "width")
 """Settings of an adversary that may be lists of values."""

@@ -11,7 +11,40 @@ from ganguard.targets.protocol import Codes
 from ganguard.training.denoiser import FEWEST
 
 
-def require_payable(
+def require_applicable(
+    adversaries: Sequence[Adversary],
+    chains: Sequence[Chain],
+    codes: Codes,
+    attacks: Sequence[AttackSettings],
+) -> None:
+    """Raise ValueError if an adversary must send codes and may not, cannot pay for the images of an attack,
+    or can do nothing behind a chain of defences and does not skip it; or if no adversary is left there.
+
+    Args:
+        adversaries: of the spec.
+        chains: of defences.
+        codes: who draws codes.
+        attacks: say how many queries each pays for.
+    """
+    _require_payable(adversaries, codes, attacks)
+    bought = [paid for attack in attacks if (paid := attack.needs().purchase)]
+    for chain in filter(None, chains):
+        fitting = [adversary for adversary in adversaries if not adversary.misfit(chain)]
+        for adversary in adversaries:
+            if not adversary.skips and (why := adversary.misfit(chain)):
+                raise ValueError(
+                    f"adversaries: {adversary.kind} can do nothing behind {chain_label(chain)}: {why}. Leave "
+                    "one of them out, or set elsewhere: skip"
+                )
+        if not fitting:
+            raise ValueError(
+                f"adversaries: all of them skip {chain_label(chain)}. Add naive, or leave the defence out"
+            )
+        for adversary in fitting:
+            _require_enough(adversary, chain, min(bought, default=None))
+
+
+def _require_payable(
     adversaries: Sequence[Adversary], codes: Codes, attacks: Sequence[AttackSettings]
 ) -> None:
     """Raise ValueError if an adversary must send codes and may not, or cannot pay for the images of an
@@ -38,27 +71,6 @@ def require_payable(
                 f"adversaries: {kind} sends every code {said.copies} times, so that query_budget must be a "
                 f"multiple of {said.copies}; got {odd[0]}"
             )
-
-
-def require_applicable(
-    adversaries: Sequence[Adversary], chains: Sequence[Chain], bought: Sequence[int]
-) -> None:
-    """Raise ValueError if an adversary can do nothing behind a chain of defences and does not skip it, or if
-    no adversary is left there."""
-    for chain in filter(None, chains):
-        fitting = [adversary for adversary in adversaries if not adversary.misfit(chain)]
-        for adversary in adversaries:
-            if not adversary.skips and (why := adversary.misfit(chain)):
-                raise ValueError(
-                    f"adversaries: {adversary.kind} can do nothing behind {chain_label(chain)}: {why}. Leave "
-                    "one of them out, or set elsewhere: skip"
-                )
-        if not fitting:
-            raise ValueError(
-                f"adversaries: all of them skip {chain_label(chain)}. Add naive, or leave the defence out"
-            )
-        for adversary in fitting:
-            _require_enough(adversary, chain, min(bought, default=None))
 
 
 def _require_enough(adversary: Adversary, chain: Chain, least: int | None) -> None:

@@ -132,7 +132,7 @@ class Reweighting(Defeating):
         return tuple(found)
 
 
-class Denoising(Defeating):
+class DenoisingAdversary(Defeating):
     """An adversary that learns a denoiser from its purchase alone, and trains on what it makes of the
     purchase.
 
@@ -154,7 +154,7 @@ class Denoising(Defeating):
 
     def label(self) -> str:
         """Return its name in results and reports, with the settings that differ from the defaults."""
-        usual = Denoising()
+        usual = DenoisingAdversary()
         said = ["codes asked twice"] if self.method == "noise2noise" else []
         said += [f"{self.steps:,} steps"] if self.steps != usual.steps else []
         said += [f"width {self.width}"] if self.width != usual.width else []

@@ -15,7 +15,7 @@ from pydantic import (
 
 from ganguard.attacks.protocol import AttackAsk, AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Naive
-from ganguard.audit.spec.applying import require_applicable, require_payable
+from ganguard.audit.spec.applying import require_applicable
 from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
@@ -259,9 +259,7 @@ class Spec(ChosenFeatures):
 
     @model_validator(mode="after")
     def _adversaries_apply(self) -> "Spec":
-        bought = [paid for settings in self.attacks if (paid := settings.needs().purchase)]
-        require_payable(self.adversaries, self.codes, self.attacks)
-        require_applicable(self.adversaries, self.defences, bought)
+        require_applicable(self.adversaries, self.defences, self.codes, self.attacks)
         return self
 
     @model_validator(mode="after")

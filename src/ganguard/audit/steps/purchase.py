@@ -14,13 +14,12 @@ from ganguard.audit.steps.target_files import IDENTITY_TELLS, OPENS, open_target
 from ganguard.base.cache import content_key
 from ganguard.base.labels import labelled_digest
 from ganguard.base.seeds import derived_seed
-from ganguard.queries.asked_again import ask_again
-from ganguard.queries.averaged_target import average
 from ganguard.queries.bought_before import bought_before
 from ganguard.queries.harvest import harvest
 from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import MeteredTarget, meter
 from ganguard.queries.repeated import said_of_repeated
+from ganguard.queries.several_answers import ask_several_times
 from ganguard.queries.store import Store
 from ganguard.targets.ask import Ask, ask_to_store
 from ganguard.targets.protocol import BlackBoxTarget, Codes
@@ -97,9 +96,8 @@ def open_to_adversary(
     metered = _metered(audit, store, target, most)
     if asking is None:
         return metered, store
-    if asking.kept == "each":
-        return ask_again(metered, asking.copies), store
-    return average(metered, asking.copies, asking.moved, asking.apart), store
+    each = asking.kept == "each"
+    return ask_several_times(metered, asking.copies, asking.moved, apart=asking.apart, each=each), store
 
 
 def buy_for_auditor(
@@ -202,6 +200,7 @@ PURCHASE = Kind(
         "ganguard.queries.asked_again",
         "ganguard.queries.averaged_target",
         "ganguard.queries.bought_before",
+        "ganguard.queries.several_answers",
     ),
     not_followed=NOT_FOLLOWED,
     is_whole=is_bought,
