@@ -236,6 +236,7 @@ def limits(results: AuditResults) -> list[str]:
     adaptive = [adversary for adversary in results.adversaries if adversary != NAIVE]
     found = seeds(results)
     count = counted(len(found), "seed")
+    single = "" if results.select(against="code") else ", and single images are not compared"
     return [
         f"One target and one real data set ({results.real}) were measured. Other models, data or "
         "resolutions may behave otherwise.",
@@ -244,7 +245,7 @@ def limits(results: AuditResults) -> list[str]:
         "possible, not what is the best possible.",
         f"Fréchet distance sees what its feature network sees ({results.features.kind}, "
         f"{whole(results.features.dimensions)} dimensions). Copies that differ in ways these features miss "
-        "look closer than they are, and single images are not compared.",
+        f"look closer than they are{single}.",
         _of_defences(results, adaptive),
         "Nothing is said about the privacy of the training data.",
         f"The spread covers {count if found else 'what is stated beside each number'} and nothing else: one "

@@ -226,6 +226,9 @@ def test_r8_is_judged_by_fidelity_and_r3_leaves_out_attacks_that_differ_in_label
     ] == [("R8", "fidelity distance of with / of without at 10 queries is below 1", "holds", 5)]
     alike = [record.model_copy(update={"ask": uniform, "labels": False}) for record in records]
     assert [v.relation for v in verdicts(rows, alike)].count("R3") == 3
+    other_kind = [alike[0].model_copy(update={"kind": "other"}), *alike[1:]]
+    compared = [v.statement for v in verdicts(rows, other_kind) if v.relation == "R3"]
+    assert compared == ["fidelity distance of without / of rare at 10 queries differs from 1"]
 
 
 def test_what_is_of_conditions_is_left_out_of_other_results(
