@@ -22,7 +22,7 @@ from ganguard.targets.conditions import conditions_of
 from ganguard.targets.prior import NORMAL, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 from ganguard.training.loop import train_generator
-from ganguard.training.pairs import CodePairs, Norm
+from ganguard.training.pairs import CodedImages, Norm
 
 
 class DistillationSettings(AttackSettings):
@@ -89,7 +89,7 @@ def run(
         progress=workspace.progress,
         guess=knowledge.guessed_defence,
         labels=bought_labels(settings, target, store, count),
-        pairs=CodePairs(store.read_codes(count), settings.pair_weight, settings.pair_norm),
+        pairs=CodedImages(store.read_codes(count), settings.pair_weight, settings.pair_norm),
     )
     return Substitute(checkpoint, count)
 

@@ -22,8 +22,8 @@ Kind = Annotated[
     str,
     typer.Argument(
         metavar="ATTACK",
-        help="`fidelity`, `strongest`, `distillation`, `accuracy_partial_black_box`, `accuracy_white_box` or "
-        "`transfer`, or an attack of another package.",
+        help="`fidelity`, `strongest`, `sorted_fidelity`, `distillation`, `accuracy_partial_black_box`, "
+        "`accuracy_white_box` or `transfer`, or an attack of another package.",
         show_default=False,
     ),
 ]

@@ -78,8 +78,7 @@ def audit(
     if parsed is None or parsed.target_seeds:
         return audit_several(name, listed or [spec], changes, there, dry_run=dry_run, processes=processes)
     if dry_run:
-        print_plan(parsed, there, processes)
-        return
+        return print_plan(parsed, there, processes)
     from ganguard.audit.run import audit as run_audit
     from ganguard.cli.audit_results import print_results
     from ganguard.cli.display import display

@@ -246,6 +246,12 @@ def rounded_to_zero(value: float) -> float:
     return 0.0 if abs(value) < 1e-100 else float(value)
 
 
+def around(features: Tensor) -> Balls:
+    """Return features (N, D) with the balls by which audits compare them: each reaches to the NEIGHBOURS-th
+    neighbour."""
+    return Balls.around(features, k=NEIGHBOURS)
+
+
 def in_no_order(rows: Tensor) -> Tensor:
     """Return rows (N, ...) in an order that is drawn, and always the same.
 

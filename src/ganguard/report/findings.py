@@ -66,6 +66,8 @@ REAL_ALONE = Yardstick("real", "nothing", "real images (reference split)", "real
 DOMAIN_SPLITS = Yardstick("train", "domain", "its train split to its reference split", "two splits")
 DOMAIN_HALVES = Yardstick("real", "domain", "two halves of its images", "its halves")
 OTHER_CODES = Yardstick("target", "code", "two images of the target, of unrelated codes", "other codes")
+OF_TARGET = (TWO_DRAWS, TARGET_TO_REAL, TARGET_TO_TRAIN)
+OF_NOISE = (NOISE_TO_TARGET, NOISE_TO_REAL, NOISE_TO_TRAIN)
 YARDSTICKS = (
     TWO_DRAWS,
     TARGET_TO_REAL,

@@ -4,11 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ganguard.report.findings import (
-    NOISE_TO_REAL,
-    NOISE_TO_TARGET,
-    NOISE_TO_TRAIN,
-    TARGET_TO_REAL,
-    TARGET_TO_TRAIN,
+    OF_NOISE,
+    OF_TARGET,
     TWO_DRAWS,
     YARDSTICKS,
     budgets_planned,
@@ -221,8 +218,8 @@ def distance_table(results: AuditResults) -> tuple[tuple[str, ...], tuple[Group,
     yardsticks = [
         Row(name, ("", *(cell(of_yardstick(results, ruler), PRINTED_DECIMALS) for ruler in rulers)))
         for name, rulers in (
-            ("the target itself", (TWO_DRAWS, TARGET_TO_REAL, TARGET_TO_TRAIN)[: 2 + len(trained)]),
-            ("noise images", (NOISE_TO_TARGET, NOISE_TO_REAL, NOISE_TO_TRAIN)[: 2 + len(trained)]),
+            ("the target itself", OF_TARGET[: 2 + len(trained)]),
+            ("noise images", OF_NOISE[: 2 + len(trained)]),
         )
     ]
     headings = ("queries", "fidelity: to the target", "accuracy: to real images")

@@ -59,7 +59,7 @@ Knows = Literal["real images", "discriminator", "another domain", "a copy"]
 Role = Literal["auditor", "adversary"]
 Outcome = Literal["holds", "fails", "undecided"]
 LONGEST_PATH = 255  # characters of the path of a picture
-SMALLEST = 1 / GREATEST  # a measured number is 0 or at least so large, so that no ratio of two overflows
+SMALLEST = 1 / GREATEST  # of a measured number that is not 0, so that no ratio of two overflows
 
 
 class Measurement(Sparse, Whose):
@@ -87,8 +87,7 @@ class Measurement(Sparse, Whose):
         metric: a name in MEASURES. Fréchet distance against the target is fidelity, against the reference
             split accuracy. A distance whose bias was removed (Fréchet infinity, kernel) may lie below 0.
         against: what they were compared with. "target" is the undefended target, even behind a defence.
-            "train": the train split of the real images, the paper's p_r: accuracy, but favouring what
-            remembers them.
+            "train": the train split of the real images, the paper's p_r: accuracy, but it favours memory.
             "domain": the reference split of the domain that a copy was moved to. "purchase": the bought
             images that the copy was trained on. "known": the real images that its adversary trained it on.
             "undefended": the image of the same code that no defence changed. "code": the target's image of

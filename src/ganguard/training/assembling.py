@@ -12,20 +12,18 @@ from ganguard.base.image_rows import Images
 from ganguard.base.images import shape_of
 from ganguard.base.labels import Labels
 from ganguard.base.seeds import seeded_weights, torch_generator
-from ganguard.training.adaptive import Adaptive, AdaptiveAugmentation
-from ganguard.training.augment import Augmentation, diffaugmented
 from ganguard.training.batches import share_out
-from ganguard.training.device import as_pass, placed
+from ganguard.training.device import placed
 from ganguard.training.differential_privacy import Guarantee
 from ganguard.training.ema import EMA
 from ganguard.training.flow import FlowTraining
+from ganguard.training.gan import gan_training
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
-from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.losses import LOSSES, AdversarialLoss
-from ganguard.training.pairs import CodePairs
+from ganguard.training.initial_weights import InitialWeights
+from ganguard.training.losses import LOSSES
+from ganguard.training.pairs import CodedImages
 from ganguard.training.parts import adam, place, velocity_of
-from ganguard.training.penalties import LeCam, PathLength
 from ganguard.training.processes import Processes
 from ganguard.training.restoring import restorer_of
 from ganguard.training.settings import TrainingSettings
@@ -79,7 +77,7 @@ def set_up(
     if networks.discriminator is None or complete.loss is None:
         return _flow(networks, settings, common, guess, seed)
     gan, loss = GAN(networks.generator, networks.discriminator), LOSSES[complete.loss]
-    return _gan(gan, loss, settings, initial_weights, common)
+    return gan_training(gan, loss, settings, initial_weights, common)
 
 
 def tell(
@@ -87,7 +85,7 @@ def tell(
     labels: Labels | None,
     guess: Guess | None,
     guarantee: Guarantee | None,
-    pairs: CodePairs | None,
+    pairs: CodedImages | None,
 ) -> None:
     """Tell a training what is known of its images, and what must not be learnt from them."""
     training.labels = labels.numbers if labels else None
@@ -113,48 +111,6 @@ def publish_training(
     networks, shape = training.published(), shape_of(training.images)
     names = labels.names if labels else None
     return save_checkpoint(place, networks, settings.architecture, shape, provenance, class_names=names)
-
-
-def _gan(
-    networks: GAN,
-    loss: AdversarialLoss,
-    settings: TrainingSettings,
-    initial_weights: InitialWeights,
-    common: dict[str, Any],
-) -> GANTraining:
-    """Return the training of networks that lie on their device with their initial weights.
-
-    common: what every training has.
-    """
-    G, D = networks.generator, networks.discriminator
-    device, complete = common["fabric"].device, settings.completed()
-    frozen = initial_weights.frozen_parameters(D)
-    D.requires_grad_(False)
-    trained = [parameter for parameter in D.parameters() if parameter not in frozen]
-    grows = settings.grow and initial_weights is RANDOM_WEIGHTS
-    return GANTraining(
-        networks=networks,
-        G=as_pass(G, device, compiled=settings.compile),
-        D=as_pass(D, device, compiled=settings.compile),
-        optimizers={
-            "D": adam(trained, complete),
-            "G": adam(list(G.parameters()), complete, complete.generator_pace),
-        },
-        loss=loss,
-        augmentation=_augmentation(settings, device),
-        trained=trained,
-        growth=Growth([G, D, common["ema"].module] if grows else [], settings.steps),
-        path_length=PathLength().to(device) if complete.path_length_weight else None,
-        lecam=LeCam(settings.lecam_weight).to(device) if settings.lecam_weight else None,
-        **common,
-    )
-
-
-def _augmentation(settings: TrainingSettings, device: torch.device) -> Augmentation | None:
-    """Return what changes the images that D sees, or None."""
-    if isinstance(settings.augment, Adaptive):
-        return AdaptiveAugmentation(settings.augment).to(device)
-    return diffaugmented if settings.augment == "diffaugment" else None
 
 
 def _flow(

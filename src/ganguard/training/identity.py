@@ -11,7 +11,7 @@ from ganguard.training.differential_privacy import Guarantee, PrivateTraining, g
 from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 
@@ -46,7 +46,7 @@ def identify(  # noqa: PLR0913 - those of `train_generator`
     watch: Watch | None,
     guess: Guess | None,
     labels: Labels | None = None,
-    pairs: CodePairs | None = None,
+    pairs: CodedImages | None = None,
 ) -> TrainingIdentity:
     """Return the identity of a training, which has the arguments of `train_generator`.
 

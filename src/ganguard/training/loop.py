@@ -26,7 +26,7 @@ from ganguard.training.guess import Guess
 from ganguard.training.held_out import hold_out
 from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
 from ganguard.training.reporting import Journal, Reports
 from ganguard.training.requirements import require_trainable
@@ -50,7 +50,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
     guess: Guess | None = None,
     journal: Journal | None = None,
     labels: Labels | None = None,
-    pairs: CodePairs | None = None,
+    pairs: CodedImages | None = None,
 ) -> Path:
     """Train a generator and write its checkpoint to `directory`/checkpoint, which is returned.
 

@@ -22,7 +22,7 @@ Norm = Literal["l1", "l2"]
 
 
 @dataclass(frozen=True)
-class CodePairs:
+class CodedImages:
     """The codes that the training images were made from, and how much they count.
 
     Attributes:
@@ -49,7 +49,7 @@ class CodePairs:
         return self.weight * distance(made, wanted)
 
 
-def require_pairs(pairs: CodePairs | None, images: Images, settings: TrainingSettings) -> None:
+def require_pairs(pairs: CodedImages | None, images: Images, settings: TrainingSettings) -> None:
     """Raise SpecError unless there is a code for each image that G takes, and a D to train against."""
     if pairs is None:
         return

@@ -9,7 +9,7 @@ from ganguard.training.classes import require_classes, require_same_order
 from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import InitialWeights, require_beginning
-from ganguard.training.pairs import CodePairs, require_pairs
+from ganguard.training.pairs import CodedImages, require_pairs
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 
@@ -22,7 +22,7 @@ def require_trainable(
     labels: Labels | None,
     initial_weights: InitialWeights,
     watch: Watch | None,
-    pairs: CodePairs | None = None,
+    pairs: CodedImages | None = None,
 ) -> None:
     """Raise SpecError unless a training with the arguments of `train_generator` can begin.
 

@@ -22,7 +22,7 @@ from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
 from ganguard.training.losses import AdversarialLoss
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 from ganguard.training.penalties import LeCam, PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
 from ganguard.training.settings import CompleteTraining
@@ -101,7 +101,7 @@ class GANTraining:
     guess: Guess | None = None
     private: PrivateUpdates | None = None
     labels: Tensor | None = None
-    pairs: CodePairs | None = None
+    pairs: CodedImages | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a saved state holds, by name."""
@@ -226,7 +226,7 @@ class GANTraining:
         z = self._arriving(z)
         return self._returned(z, self._asked())
 
-    def _paired(self, pairs: CodePairs) -> Tensor:
+    def _paired(self, pairs: CodedImages) -> Tensor:
         """Return how far G is from the training images, by their own codes. G draws nothing meanwhile: a
         style that is mixed with another one is that of no code."""
         rows = torch.randint(len(self.images), (self.batch_size,), generator=self.generator)

@@ -21,7 +21,7 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import Conditions
 from ganguard.targets.prior import UniformPrior
 from ganguard.targets.protocol import Codes
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 
 NETWORK = {"kind": "sngan", "width": 4, "latent_dim": 5}
 
@@ -63,7 +63,7 @@ def test_it_trains_on_the_bought_images_beside_the_codes_that_it_sent(
 
     monkeypatch.setattr(distillation, "train_generator", spied)
     checkpoint, store, bought = attack(target, tmp_path)
-    pairs: CodePairs = given["pairs"]
+    pairs: CodedImages = given["pairs"]
     assert (bought, pairs.weight, pairs.norm) == (40, 3, "l2")
     assert torch.equal(pairs.codes, target.draw_latents(range(40), seed=3))
     assert torch.equal(target.generate(pairs.codes), given["images"])

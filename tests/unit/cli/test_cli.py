@@ -69,7 +69,7 @@ def test_a_terminal_that_lacks_a_letter_shows_a_question_mark() -> None:
         (["audit", "digits", "--frob"], "No such option"),
         (
             ["audit", "digist"],
-            "unknown preset 'digist'; did you mean 'digits'? Known: digits, digits-accuracy",
+            "unknown preset 'digist'; did you mean 'digits'? Known: accuracy-64",
         ),
         (["audit", "absent.yaml"], "no such spec file"),
         (

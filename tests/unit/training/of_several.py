@@ -21,7 +21,7 @@ from ganguard.base.seeds import normal
 from ganguard.training.early_stopping import Watch
 from ganguard.training.flow import FlowTraining
 from ganguard.training.loop import train_generator
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 from ganguard.training.processes import Devices
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
@@ -38,7 +38,7 @@ TRAININGS: dict[str, dict[str, Any]] = {
     "pairs": {"architecture": "pggan", "grow": False},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
-    "pairs": {"pairs": CodePairs(normal(3, "codes", range(20), 4), 9.0, "l1")}
+    "pairs": {"pairs": CodedImages(normal(3, "codes", range(20), 4), 9.0, "l1")}
 }
 LABELS = Labels(torch.arange(20) % 3, ("a", "b", "c"))
 

@@ -246,7 +246,7 @@ def test_both_losses_have_the_cross_entropy_of_the_classes(independent_rows: boo
     training.networks = Networks(training.networks.generator, D)
     y = torch.tensor([0, 2, 1, 1])
     real, fake = Batch(to_float(IMAGES[:4]), y), Batch(to_float(IMAGES[4:8]), y.flip(0))
-    loss = training._discriminator_loss(real, fake)  # pyright: ignore[reportPrivateUsage]
+    loss = training._discriminator_loss(real, fake, 0)  # pyright: ignore[reportPrivateUsage]
     wanted, entropies = torch.zeros(()), list[Tensor]()
     for batch, sign in ((real, -1), (fake, 1)):
         features = batch.images.flatten(1)

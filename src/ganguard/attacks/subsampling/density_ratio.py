@@ -79,8 +79,8 @@ class JudgedRatio:
         reads: the output of D that it reads.
         log_ratio: the fitted ratio.
         diagnosis: how it did on the held-out images.
-        held_out: the rows of the real images that chains begin at, sorted int64: those held out of the fit, or
-            all if it left out none.
+        held_out: the rows of the real images that chains begin at, sorted int64: those held out of the fit,
+            or all if it left out none.
     """
 
     kind: str

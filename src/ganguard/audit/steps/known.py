@@ -15,10 +15,9 @@ from ganguard.audit.steps.measurements import MEASURES, write_measurements
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
-from ganguard.comparison.compare import NEIGHBOURS, compare
+from ganguard.comparison.compare import NEIGHBOURS, around, compare
 from ganguard.comparison.embedding import load_embedding
 from ganguard.data.splits import adversary_split
-from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 
 
@@ -40,7 +39,7 @@ def run_known(call: StepCall[KnownSettings, KnownInputs[Path]]) -> Digests:
             network, call.directory, real.images[own], everything, labels, call.compute, seed=seed
         )
     if len(everything) > NEIGHBOURS:
-        balls = Balls.around(load_embedding(call.inputs.features, call.compute)(everything), k=NEIGHBOURS)
+        balls = around(load_embedding(call.inputs.features, call.compute)(everything))
         reference = Yardsticks.read(call.inputs.yardsticks).reference
         found = compare("known", balls, reference, "reference")
         measurements = [m.model_copy(update={"seed": seed, "attack": share(fraction)}) for m in found]

@@ -20,6 +20,7 @@ from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
 from ganguard.comparison.compare import (
     NEIGHBOURS,
+    around,
     by_itself,
     compare,
     compare_pixels,
@@ -28,7 +29,6 @@ from ganguard.comparison.compare import (
 )
 from ganguard.comparison.embedding import Embedding
 from ganguard.comparison.published import load_published
-from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 
 Call = StepCall[MeasureSettings, MeasureInputs[Path]]
@@ -49,7 +49,7 @@ def run_measure(call: Call) -> Digests:
     measurements: list[Measurement] = []
     for draw in range(DRAWS):
         images, labels = drawn(draw)
-        balls = Balls.around(embed(images), k=NEIGHBOURS)
+        balls = around(embed(images))
         probabilities = None if draw else embed.probabilities(images)
         beside = partial(compare, "substitute", balls, draw=draw, published=published)
         measurements += beside(yardsticks.draws[draw], "target")
@@ -117,7 +117,7 @@ def compare_refined(substitute: Path, bought: Tensor, yardsticks: Yardsticks) ->
     for subject in ("refined", "plain"):
         rows = kept.get("kept" if subject == "refined" else "plain")
         if rows is not None and len(rows) > NEIGHBOURS:
-            balls = Balls.around(bought[rows], k=NEIGHBOURS)
+            balls = around(bought[rows])
             found += compare(subject, balls, yardsticks.reference, "reference")
             found.append(compare_with_train(subject, balls.points, yardsticks.train))
     return found

@@ -16,9 +16,8 @@ from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.compare import NEIGHBOURS, by_itself, compare, compare_pixels, compare_with_train
+from ganguard.comparison.compare import around, by_itself, compare, compare_pixels, compare_with_train
 from ganguard.comparison.embedding import load_embedding
-from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 
 
@@ -35,7 +34,7 @@ def run_measure_independent(
     for draw in range(DRAWS):
         seed = derived_seed(settings.seed, STREAM, "measured", str(draw))
         images, labels = drawn(honest, range(settings.samples), settings.ask, seed=seed)
-        balls = Balls.around(embed(images), k=NEIGHBOURS)
+        balls = around(embed(images))
         probabilities = None if draw else embed.probabilities(images)
         measurements += compare("independent", balls, yardsticks.draws[draw], "target", draw)
         measurements += compare("independent", balls, yardsticks.reference, "reference", draw)

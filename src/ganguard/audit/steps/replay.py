@@ -13,9 +13,8 @@ from ganguard.audit.steps.purchase_files import open_purchase
 from ganguard.audit.steps.rework_files import open_reworked
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
-from ganguard.comparison.compare import NEIGHBOURS, compare, compare_with_train, compare_with_training
+from ganguard.comparison.compare import NEIGHBOURS, around, compare, compare_with_train, compare_with_training
 from ganguard.comparison.embedding import load_embedding
-from ganguard.metrics import Balls
 from ganguard.results.records import Measurement
 
 FEWEST_REMEMBERED = 2  # bought images from which on memorisation is measured
@@ -61,7 +60,7 @@ def _measure(bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
         found += compare_with_training("target", fresh, bought, other)
     if len(bought) <= NEIGHBOURS:
         return found
-    balls = Balls.around(bought, k=NEIGHBOURS)
+    balls = around(bought)
     found += compare("purchase", balls, yardsticks.reference, "reference")
     found.append(compare_with_train("purchase", bought, yardsticks.train))
     for draw in range(DRAWS):

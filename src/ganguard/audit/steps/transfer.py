@@ -13,7 +13,7 @@ from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.compare import NEIGHBOURS, by_itself, compare, compare_with_training
+from ganguard.comparison.compare import NEIGHBOURS, around, by_itself, compare, compare_with_training
 from ganguard.comparison.embedding import load_embedding
 from ganguard.data.splits import halves, some_of
 from ganguard.metrics import Balls
@@ -32,7 +32,7 @@ def run_domain(call: StepCall[DomainSettings, DomainInputs[Path]]) -> Digests:
     everything = embed(real.images)
     one, other = halves(len(everything), real.labels)
     reference, train, half, other_half = (
-        Balls.around(everything[rows], k=NEIGHBOURS) for rows in (real.reference, real.train, one, other)
+        around(everything[rows]) for rows in (real.reference, real.train, one, other)
     )
     measurements = [
         *compare("train", train, reference, "domain"),
@@ -60,7 +60,7 @@ def run_measure_transfer(call: StepCall[MeasureTransferSettings, MeasureTransfer
     for draw in range(DRAWS):
         seed = derived_seed(settings.seed, "measured", str(draw))
         images = copy.sample(range(settings.samples), seed=seed)
-        balls = Balls.around(embed(images), k=NEIGHBOURS)
+        balls = around(embed(images))
         measurements += compare("substitute", balls, reference, "domain", draw)
         if draw == 0:
             points = balls.points

@@ -11,9 +11,8 @@ from ganguard.audit.steps.target_files import IDENTITY_TELLS, moves_codes, open_
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
-from ganguard.comparison.compare import NEIGHBOURS, by_itself, compare, compare_pairs
+from ganguard.comparison.compare import around, by_itself, compare, compare_pairs
 from ganguard.comparison.embedding import load_embedding
-from ganguard.metrics import Balls
 
 
 def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests:
@@ -26,7 +25,7 @@ def run_utility(call: StepCall[UtilitySettings, UtilityInputs[Path]]) -> Digests
     images, plain = (_drawn(call, target).images for target in (call.inputs.target, call.inputs.undefended))
     embed = load_embedding(call.inputs.features, call.compute)
     yardsticks = Yardsticks.read(call.inputs.yardsticks)
-    balls = Balls.around(embed(images), k=NEIGHBOURS)
+    balls = around(embed(images))
     found = compare("defended", balls, yardsticks.reference, "reference")
     found += compare("defended", balls, yardsticks.draws[1], "target")
     found += by_itself("defended", images, embed.probabilities(images), yardsticks.natural)

@@ -19,8 +19,8 @@ from ganguard.base.cache import content_key
 from ganguard.base.grids import save_grid
 from ganguard.base.seeds import torch_generator
 from ganguard.comparison.compare import (
-    NEIGHBOURS,
     NIQE_IMAGES,
+    around,
     by_itself,
     compare,
     compare_pixels,
@@ -32,7 +32,6 @@ from ganguard.comparison.compare import (
 )
 from ganguard.comparison.published import load_published
 from ganguard.data.splits import halves
-from ganguard.metrics import Balls
 
 HALVINGS = 8  # halvings of the auditor's draws; the floor is the mean of their distances
 CHUNK = 1024  # images that are made and embedded at once
@@ -54,25 +53,19 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     everything = embed(real.images)
     held_out = real.images[in_no_order(real.reference)]
     one, other = halves(len(everything), real.labels)
-    first, second, reference, noise, train, half, other_half = (
-        Balls.around(features, k=NEIGHBOURS)
-        for features in (
+    first, second, reference, noise, train, half, other_half = map(
+        around,
+        (
             *map(embed, draws),
             everything[real.reference],
             _in_chunks(lambda rows: embed(noise_images(rows)), samples),
             everything[real.train],
             everything[one],
             everything[other],
-        )
+        ),
     )
-    yardsticks = Yardsticks(
-        (first, second),
-        reference,
-        train.points,
-        pixel_bins(draws[0]),
-        natural_model(real.images[real.train]),
-    )
-    bins, natural = yardsticks.bins, yardsticks.natural
+    bins, natural = pixel_bins(draws[0]), natural_model(real.images[real.train])
+    yardsticks = Yardsticks((first, second), reference, train.points, bins, natural)
     compared = partial(compare, published=published)
     unscaled = published.unscaled if published else lambda _: None
     measurements = [
@@ -80,10 +73,8 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         *halvings(torch.cat([first.points, second.points]), HALVINGS),
         *compared("target", first, reference, "reference", 0),
         *compared("target", second, reference, "reference", 1),
-        *(
-            compare_with_train("target", one_draw.points, train.points, draw)
-            for draw, one_draw in enumerate((first, second))
-        ),
+        compare_with_train("target", first.points, train.points, 0),
+        compare_with_train("target", second.points, train.points, 1),
         compare_with_train("noise", noise.points, train.points),
         *compared("real", half, other_half, "reference"),
         *compared("train", train, reference, "reference"),

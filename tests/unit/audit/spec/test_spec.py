@@ -65,7 +65,7 @@ def test_a_spec_survives_json() -> None:
         ({"attacks": ["fidelity"]}, "attacks.0 must be a mapping with `kind`"),
         (
             {"real": "digit"},
-            "unknown data set 'digit'; did you mean 'digits'? Known: digits, idx, image_folder",
+            "unknown data set 'digit'; did you mean 'digits'? Known: cifar, digits, fashion_mnist",
         ),
         (
             {"features": "inseption"},

@@ -17,7 +17,7 @@ from ganguard.base.labels import Labels
 from ganguard.base.seeds import normal
 from ganguard.training.guess import Guess
 from ganguard.training.loop import train_generator
-from ganguard.training.pairs import CodePairs
+from ganguard.training.pairs import CodedImages
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
 
@@ -45,7 +45,7 @@ def settings(kind: str = "sngan", **values: object) -> TrainingSettings:
 
 
 def train(directory: Path, how: TrainingSettings, weight: float = 5.0, **options: Any) -> Path:
-    given = {"pairs": CodePairs(CODES, weight, "l1"), **options}
+    given = {"pairs": CodedImages(CODES, weight, "l1"), **options}
     return train_generator(IMAGES, how, directory, seed=0, compute=CPU, **given)
 
 
@@ -58,13 +58,13 @@ def distance(checkpoint: Path) -> float:
 @pytest.mark.parametrize(("norm", "wanted"), [("l1", 3 * 0.75), ("l2", 3 * 1.25)])
 def test_the_distance_is_a_mean_over_numbers(norm: str, wanted: float) -> None:
     made, given = torch.tensor([[0.0, 1.0], [1.0, 1.0]]), torch.tensor([[0.0, 0.0], [-1.0, 1.0]])
-    assert CodePairs(CODES, 3.0, norm).loss(made, given).item() == pytest.approx(wanted)  # pyright: ignore[reportArgumentType]
+    assert CodedImages(CODES, 3.0, norm).loss(made, given).item() == pytest.approx(wanted)  # pyright: ignore[reportArgumentType]
 
 
 def test_pairs_teach_which_image_belongs_to_which_code(tmp_path: Path) -> None:
     how = settings(steps=60, ema_decay=0.9, learning_rate=4e-3)
     with_pairs = distance(train(tmp_path / "pairs", how, 20.0))
-    wrong = distance(train(tmp_path / "wrong", how, pairs=CodePairs(CODES.roll(1, 0), 20.0, "l1")))
+    wrong = distance(train(tmp_path / "wrong", how, pairs=CodedImages(CODES.roll(1, 0), 20.0, "l1")))
     assert with_pairs < 0.85 * wrong
 
 
@@ -87,8 +87,8 @@ def test_pairs_are_part_of_what_a_training_is(tmp_path: Path) -> None:
     checkpoint = train(tmp_path, settings())
     assert read_description(checkpoint).provenance["pairs"] == {"weight": 5.0, "norm": "l1"}
     other = {
-        "pairs.weight": CodePairs(CODES, 6.0, "l1"),
-        "pairs.codes": CodePairs(-CODES, 5.0, "l1"),
+        "pairs.weight": CodedImages(CODES, 6.0, "l1"),
+        "pairs.codes": CodedImages(-CODES, 5.0, "l1"),
         "pairs": None,
     }
     for differs, pairs in other.items():
@@ -150,4 +150,4 @@ def test_pairs_pass_through_the_guess(tmp_path: Path) -> None:
 )
 def test_pairs_that_do_not_fit_are_refused(tmp_path: Path, kind: str, codes: Tensor, said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        train(tmp_path, settings(kind), pairs=CodePairs(codes, 1.0, "l1"))
+        train(tmp_path, settings(kind), pairs=CodedImages(codes, 1.0, "l1"))
