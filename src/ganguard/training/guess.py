@@ -1,7 +1,8 @@
 """An adversary's guess of what lies between a generator's codes and the images that it bought.
 
 The adversary applies its guess in its own training: D compares bought images with guess(G(z)), so G itself
-learns the distribution that the provider meant to hide (AmbientGAN, Bora et al. 2018).
+learns the distribution that the provider meant to hide (AmbientGAN, Bora et al. 2018). A flow, which has no
+D, learns to undo the guess (`restoring.py`).
 """
 
 from collections.abc import Callable

@@ -75,6 +75,16 @@ def test_losses_scores_pace_and_samples_are_noted(
     assert (seen.Images("samples")[0].width, seen.Images("samples")[0].height) == (64, 64)  # 64 images of 8x8
 
 
+@theirs
+def test_a_score_has_the_name_that_it_was_given(tmp_path: Path) -> None:
+    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    journal = TensorBoard(tmp_path, judged="loss on held-out images")
+    journal.judged(3, 0.5)
+    journal.close()
+    seen = reader.EventAccumulator(str(tmp_path)).Reload()
+    assert [(event.step, event.value) for event in seen.Scalars("loss on held-out images")] == [(3, 0.5)]
+
+
 def test_without_tensorboard_one_line_says_what_to_install(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
