@@ -37,7 +37,7 @@ class SortedSettings(AttackSettings):
 
     kind: Literal["sorted_fidelity"] = "sorted_fidelity"
     real_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
-    evenness: Annotated[float, Field(ge=0, le=1)] = 0.5
+    evenness: Annotated[float, Field(ge=0, le=1)] = 0.3
 
     def label(self) -> str:
         """Return the name, with the share of real images that it sorts by."""
