@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ganguard.base.images import has_opacity
 from ganguard.base.settings import Positive, Settings
-from ganguard.training.augment import CUT, SHIFTED, Uniform
+from ganguard.training.augment import CUT, SHIFTED, Augmentation, Uniform, diffaugmented
 
 Change = Literal["flip", "translation", "scaling", "rotation", "colour", "noise", "cutout"]
 CHANGES: tuple[Change, ...] = get_args(Change)
@@ -105,6 +105,13 @@ class AdaptiveAugmentation(nn.Module):
             self.p += surer * (EVERY * images / self.settings.images)
             self.p.clamp_(0, self.settings.most)
             self.signs.zero_()
+
+
+def augmentation_of(said: str | Adaptive, device: torch.device) -> Augmentation | None:
+    """Return what changes the images that D sees, as a training's settings name it, or None."""
+    if isinstance(said, Adaptive):
+        return AdaptiveAugmentation(said).to(device)
+    return diffaugmented if said == "diffaugment" else None
 
 
 def changed(

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-import torch
-
 from ganguard.architectures.networks import GAN
-from ganguard.training.adaptive import Adaptive, AdaptiveAugmentation
-from ganguard.training.augment import Augmentation, diffaugmented
+from ganguard.training.adaptive import augmentation_of
 from ganguard.training.device import as_pass
 from ganguard.training.growth import Growth
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
@@ -43,17 +40,10 @@ def gan_training(
             "G": adam(list(G.parameters()), complete, complete.generator_pace),
         },
         loss=loss,
-        augmentation=_augmentation(settings, device),
+        augmentation=augmentation_of(settings.augment, device),
         trained=trained,
         growth=Growth([G, D, common["ema"].module] if grows else [], settings.steps),
         path_length=PathLength().to(device) if complete.path_length_weight else None,
         lecam=LeCam(settings.lecam_weight).to(device) if settings.lecam_weight else None,
         **common,
     )
-
-
-def _augmentation(settings: TrainingSettings, device: torch.device) -> Augmentation | None:
-    """Return what changes the images that D sees, or None."""
-    if isinstance(settings.augment, Adaptive):
-        return AdaptiveAugmentation(settings.augment).to(device)
-    return diffaugmented if settings.augment == "diffaugment" else None
