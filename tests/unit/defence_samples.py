@@ -20,7 +20,7 @@ def copy_of(value: float, seed: int, label: str | None, adversary: str | None) -
     )
 
 
-def users_of(value: float, label: str | None) -> Measurement:
+def users_of(value: float, label: str | None, spread: float | None = 0.1) -> Measurement:
     """The distance to real images of what users get."""
     return Measurement(
         subject="defended" if label else "target",
@@ -28,6 +28,7 @@ def users_of(value: float, label: str | None) -> Measurement:
         metric="frechet_distance",
         against="reference",
         value=value,
+        spread=spread,
         images=100,
         compared=100,
     )

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from ganguard.report.findings import purchase_of
 from ganguard.results.protection import Protection, protection, utility_distance
 from ganguard.results.records import Against, AuditResults, DefenceRecord
-from ganguard.results.verdicts import Distances
+from ganguard.results.verdicts import Distances, below_one
 from ganguard.results.weak import weak_in
 from ganguard.results.whose import Whose
 
 UNDEFENDED = "no defence"
+_BOTH_SIDES = 1.96  # standard errors: 95 % of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,11 @@ class DefencePoint:
         defence: the defence's label; None without one.
         family: which curve the point lies on; empty without a defence.
         users: Fréchet distance to real images of what honest users get.
+        users_error: its standard error; None if it is not known.
         loss: that, as a multiple of what it is without a defence.
         copies: distances of copies to the undefended target.
-        dominated: whether another defence costs users no more and keeps copies at least as far away, or none
-            keeps them as far away.
+        dominated: whether another defence costs users less and keeps copies farther away, or no defence does
+            the latter, as far as intervals of 95 % tell; see `_beats`.
         failed: whether the closest adversary that trains did not learn what it bought, so that nothing is
             concluded.
     """
@@ -35,6 +37,7 @@ class DefencePoint:
     users: float
     loss: float
     copies: Protection
+    users_error: float | None = None
     dominated: bool = False
     failed: bool = False
 
@@ -76,22 +79,36 @@ def points_of(results: AuditResults, attack: str, budget: int) -> tuple[DefenceP
             who = copies.trained_by
             whose = Whose(attack=attack, query_budget=budget, defence=label, adversary=who)
             loss, failed = users.value / without.value, whose in weak
-            found.append(DefencePoint(label, family, users.value, loss, copies, failed=failed))
+            error = users.spread
+            found.append(DefencePoint(label, family, users.value, loss, copies, error, failed=failed))
     fair = [point for point in found if not point.failed]
     return tuple(point if point.failed else _marked(point, fair) for point in found)
 
 
 def _marked(point: DefencePoint, every: Sequence[DefencePoint]) -> DefencePoint:
     """Return the point, marked if another makes it pointless."""
-    beaten = [
-        other
-        for other in every
-        if other != point
-        and (other.loss <= point.loss or not other.family)
-        and other.closest >= point.closest
-        and (other.loss, -other.closest) != (point.loss, -point.closest)
-    ]
-    return replace(point, dominated=bool(point.family and beaten))
+    beaten = point.family and any(_beats(other, point) for other in every if other != point)
+    return replace(point, dominated=bool(beaten))
+
+
+def _beats(other: DefencePoint, point: DefencePoint) -> bool:
+    """Return whether `other` surely costs users less than a defence, and surely keeps copies farther away.
+
+    Each side has its own interval of 95 %: of the mean log-ratio of distances of copies, paired by seed
+    (Student's t), and of the difference of users' distances (normal, by the standard errors of measuring).
+    Both must exclude equality, so that the chance of a wrong word is at most that of one of them. No defence
+    costs nothing by itself. One seed gives no interval, and so no such word.
+    """
+    cheaper = not other.family or _surely_less(other, point)
+    farther = below_one("", "", point.copies.closest, other.copies.closest)
+    return cheaper and farther.outcome == "holds"
+
+
+def _surely_less(one: DefencePoint, other: DefencePoint) -> bool:
+    """Return whether one costs users less than the other, beyond the errors of measuring both."""
+    if one.users_error is None or other.users_error is None:
+        return False
+    return other.users - one.users > _BOTH_SIDES * math.hypot(one.users_error, other.users_error)
 
 
 def _family(record: DefenceRecord, every: Iterable[DefenceRecord]) -> str:

@@ -68,6 +68,7 @@ DOMAIN_HALVES = Yardstick("real", "domain", "two halves of its images", "its hal
 OTHER_CODES = Yardstick("target", "code", "two images of the target, of unrelated codes", "other codes")
 OF_TARGET = (TWO_DRAWS, TARGET_TO_REAL, TARGET_TO_TRAIN)
 OF_NOISE = (NOISE_TO_TARGET, NOISE_TO_REAL, NOISE_TO_TRAIN)
+"""Fidelity, and accuracy both ways, of the target itself and of noise."""
 YARDSTICKS = (
     TWO_DRAWS,
     TARGET_TO_REAL,

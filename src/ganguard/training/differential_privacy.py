@@ -5,17 +5,20 @@ however the target was stolen.
 Only D sees real images, so only its updates spend privacy: each takes a Poisson sample of the images, clips
 every image's gradient to a length C, and adds noise. G learns from D, which is post-processing and costs
 nothing more; the same holds for the gradient of generated images. The bound comes from Rényi accounting
-(Mironov 2017), by opacus.
+(Mironov 2017) or from privacy random variables (Gopi et al. 2021, PRV), by opacus.
 
 The bound does not cover any other choice that looks at the training images, such as choosing a checkpoint by
-its distance to them. The noise follows from the training's seed, so that a run can be repeated. The bound
-therefore holds against anybody who does not know the seed, and the checkpoint's JSON names it.
+its distance to them. It holds against those who do not know the random numbers of the samples and the noise.
+So these are drawn from a seed of the operating system, which is kept nowhere but in the state of a training
+that is not finished: a run that was killed goes on with the same numbers, and nothing that is published holds
+them. D's losses, which are of single batches of real images, are told to no journal.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from secrets import randbits
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -26,15 +29,16 @@ from ganguard.architectures.networks import ArchitectureSettings, DiscriminatorN
 from ganguard.base.errors import SpecError
 from ganguard.base.image_rows import Images
 from ganguard.base.images import to_float
-from ganguard.base.settings import Settings, one_line
+from ganguard.base.seeds import derived_seed
+from ganguard.base.settings import NonNegative, Sparse, one_line
 from ganguard.training.device import batch
 from ganguard.training.losses import AdversarialLoss
 from ganguard.training.settings import TrainingSettings
 
-ACCOUNTANT = "rdp"
+Accountant = Literal["rdp", "prv"]
 
 
-class DifferentialPrivacy(Settings):
+class DifferentialPrivacy(Sparse):
     """How private a training is: (epsilon, delta)-differentially private, for adding or removing one image.
 
     Attributes:
@@ -42,11 +46,18 @@ class DifferentialPrivacy(Settings):
             added, which shows the cost of clipping.
         delta: the delta at which epsilon is stated; less than one over the number of images.
         max_grad_norm: C, the length to which an image's gradient is clipped.
+        accountant: how what is spent is added up: "rdp" by Rényi divergences, "prv" by the distribution of
+            the privacy loss, which is tighter: it needs less noise for the same epsilon.
+        noise_seed: seed of samples and noise, so that a run can be repeated. The bound then holds only
+            against those who do not know it. None draws it from the operating system.
     """
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"accountant", "noise_seed"})
     epsilon: Annotated[float, Field(gt=0.01, le=1e6)] | None
     delta: Annotated[float, Field(gt=0, lt=1)] = 1e-5
     max_grad_norm: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    accountant: Accountant = "rdp"
+    noise_seed: NonNegative | None = None
 
 
 class PrivateTraining(TrainingSettings):
@@ -101,6 +112,7 @@ class Guarantee:
         max_grad_norm: C.
         sample_rate: q, the probability of each image to be in an update's sample.
         updates: updates of D.
+        accountant: how that was added up.
     """
 
     epsilon: float | None
@@ -109,12 +121,13 @@ class Guarantee:
     max_grad_norm: float
     sample_rate: float
     updates: int
+    accountant: Accountant = "rdp"
 
     def said(self) -> dict[str, Any]:
         """Return the guarantee for a checkpoint's provenance."""
         from opacus import __version__
 
-        return {**vars(self), "accountant": f"{ACCOUNTANT}, opacus {__version__}"}
+        return {**vars(self), "accountant": f"{self.accountant}, opacus {__version__}"}
 
 
 def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int, updates: int) -> Guarantee:
@@ -136,8 +149,9 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
             f"{batch_size}."
         )
     rate, epsilon, delta, norm = batch_size / images, settings.epsilon, settings.delta, settings.max_grad_norm
+    by = settings.accountant
     if epsilon is None:
-        return Guarantee(None, delta, 0.0, norm, rate, updates)
+        return Guarantee(None, delta, 0.0, norm, rate, updates, by)
     try:
         with warnings.catch_warnings():
             # opacus warns if the best order is the first or last that it tries. The bound of any order holds.
@@ -147,9 +161,9 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
                 target_delta=delta,
                 sample_rate=rate,
                 steps=updates,
-                accountant=ACCOUNTANT,
+                accountant=by,
             )
-            accountant = create_accountant(mechanism=ACCOUNTANT)
+            accountant = create_accountant(mechanism=by)
             accountant.history = [(sigma, rate, updates)]
             spent = float(accountant.get_epsilon(delta=delta))
     except ValueError as problem:
@@ -158,7 +172,7 @@ def guarantee_of(settings: DifferentialPrivacy, *, images: int, batch_size: int,
             f"differential_privacy: {what}: {one_line(problem, 160)}. Allow a larger epsilon, or train for "
             "fewer steps."
         ) from None
-    return Guarantee(spent, delta, float(sigma), norm, rate, updates)
+    return Guarantee(spent, delta, float(sigma), norm, rate, updates, by)
 
 
 def require_opacus() -> None:
@@ -169,6 +183,43 @@ def require_opacus() -> None:
         raise SpecError(
             "differential_privacy needs opacus. Install it: pip install 'ganguard[dp]'."
         ) from None
+
+
+class Secret(nn.Module):
+    """The source of the random numbers that the bound rests on: which images are sampled, and the noise.
+
+    It is a module so that a training's saved state holds it, and a run that was killed goes on with it.
+    """
+
+    def __init__(self, seed: int | None) -> None:
+        super().__init__()
+        self.generator = torch.Generator()
+        self.generator.manual_seed(randbits(63) if seed is None else derived_seed(seed, "privacy"))
+
+    def forget(self) -> None:
+        """Replace what is left of the secret, when it is needed no more: the last state holds none of it."""
+        self.generator.manual_seed(0)
+
+    def get_extra_state(self) -> Tensor:
+        """Return the state of the generator."""
+        return self.generator.get_state()
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Go on from a state."""
+        self.generator.set_state(state)
+
+
+def secret_of(settings: TrainingSettings) -> Secret | None:
+    """Return a new secret of a training; None if it is not private."""
+    private = settings.differential_privacy if isinstance(settings, PrivateTraining) else None
+    return Secret(private.noise_seed) if private else None
+
+
+def forget(modules: Iterable[nn.Module], *, at_end: bool) -> None:
+    """Forget every secret among the modules of a training at its end, before its last state is saved."""
+    for module in modules:
+        if at_end and isinstance(module, Secret):
+            module.forget()
 
 
 class PrivateUpdates:
@@ -204,12 +255,12 @@ class PrivateUpdates:
             images: (N, C, H, W) uint8; a Poisson sample of them is used.
             fake: generated images (n, C, H, W) in [-1, 1].
             loss: the losses of D.
-            generator: the source of the random numbers.
+            generator: the source of the random numbers, of a `Secret`.
         """
         rows = (torch.rand(len(images), generator=generator) < self._rate).nonzero()[:, 0]
         self._private.zero_grad()
         of_real = self._sample_gradients(to_float(batch(images, rows, fake.device)), loss)
-        # The state of a CUDA generator is not saved, so it is seeded from the training's own each time.
+        # The state of a CUDA generator is not saved, so it is seeded from the secret's each time.
         self._noise.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         self._private.pre_step()
         # torch warns if a module with hooks gets inputs without gradients.

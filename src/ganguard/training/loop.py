@@ -19,6 +19,7 @@ from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import Training, publish_training, set_up, tell
 from ganguard.training.course import Course
+from ganguard.training.differential_privacy import forget, secret_of
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Watch
 from ganguard.training.going_on import goes_on
@@ -104,7 +105,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         training = set_up(divided.images, settings, seed, fabric, initial_weights, guess)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        tell(training, divided.labels, guess, identity.guarantee, pairs)
+        tell(training, divided.labels, guess, identity.guarantee, secret_of(settings), pairs)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
@@ -121,6 +122,8 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
 
         reports = Reports.of(training.ema.module, settings, training.losses, seed, progress, journal)  # pyright: ignore[reportArgumentType]
         reports = reports if processes.index == 0 else reports.unheard()
+        if identity.guarantee:
+            reports.hide("D")
         _run(training, settings, state, parts, course, reports, look)
     last = directory / "checkpoint"
     processes.first(lambda: copy_directory(best.checkpoint, last) if best else publish(last))
@@ -142,6 +145,7 @@ def _run(
     processes.require_same(begin, "saved states")
 
     def save(step: int) -> None:
+        forget(modules.values(), at_end=step == settings.steps)
         try:
             save_state(
                 path,

@@ -66,7 +66,7 @@ class Reports:
     ) -> None:
         self._steps, self._names, self._pace, self._progress = steps, names, pace, progress
         self._journal, self._samples = journal, samples
-        self._begun = 0
+        self._begun, self._hidden = 0, frozenset[str]()
 
     @classmethod
     def of(
@@ -82,6 +82,10 @@ class Reports:
         these names."""
         pace = Pace(settings.batch_size * settings.completed().n_dis)
         return cls(settings.steps, names, pace, progress, journal, partial(shown_images, G, seed))
+
+    def hide(self, *names: str) -> None:
+        """Tell the journal no losses of these names: of a private training, D's tell of real images."""
+        self._hidden = frozenset(names)
 
     def begin(self, step: int) -> None:
         """Report that the training begins, or goes on, at `step`."""
@@ -99,7 +103,8 @@ class Reports:
         self._progress(step, self._steps, self._pace.note(done, self._steps - step))
         if self._journal:
             named = dict(zip(self._names, losses.tolist(), strict=True))
-            self._journal.losses(step, named, images_per_second=self._pace.rate(done))
+            told = {name: loss for name, loss in named.items() if name not in self._hidden}
+            self._journal.losses(step, told, images_per_second=self._pace.rate(done))
 
     def judged(self, step: int, score: float | None) -> None:
         """Report a judge's score at `step`, if it gave one."""

@@ -17,7 +17,7 @@ from ganguard.base.seeds import derived_seed
 from ganguard.training.adaptive import AdaptiveAugmentation
 from ganguard.training.augment import Augmentation
 from ganguard.training.device import Pass, batch
-from ganguard.training.differential_privacy import Guarantee, PrivateUpdates
+from ganguard.training.differential_privacy import Guarantee, PrivateUpdates, Secret
 from ganguard.training.ema import EMA
 from ganguard.training.growth import Growth
 from ganguard.training.guess import Guess
@@ -100,12 +100,14 @@ class GANTraining:
     lecam: LeCam | None = None
     guess: Guess | None = None
     private: PrivateUpdates | None = None
+    secret: Secret | None = None
     labels: Tensor | None = None
     pairs: CodedImages | None = None
 
     def modules(self) -> dict[str, nn.Module]:
         """Return what a saved state holds, by name."""
         parts = {"path_length": self.path_length, "lecam": self.lecam, "augmentation": self.augmentation}
+        parts["secret"] = self.secret
         kept = {name: part for name, part in parts.items() if isinstance(part, nn.Module)}
         return {**self.networks.named(), "ema": self.ema.module, **kept}
 
@@ -141,8 +143,9 @@ class GANTraining:
         """Return the networks that a checkpoint holds: the average of G, and D."""
         return Networks(self.ema.module, self.networks.discriminator)  # pyright: ignore[reportArgumentType]
 
-    def make_private(self, guarantee: Guarantee) -> None:
-        """Make D's updates differentially private from now on."""
+    def make_private(self, guarantee: Guarantee, secret: Secret) -> None:
+        """Make D's updates differentially private from now on, by the random numbers of a secret."""
+        self.secret = secret
         self._train_discriminator(True)
         D, optimizer = self.networks.discriminator, self.optimizers["D"]
         self.private = PrivateUpdates(D, optimizer, guarantee, self.batch_size)
@@ -152,8 +155,8 @@ class GANTraining:
             parameter.requires_grad_(yes)
 
     def _update_discriminator(self, made: Batch, update: int) -> Tensor:
-        if self.private:
-            return self.private.update(self.images, made.images, self.loss, self.generator)
+        if self.private and self.secret:
+            return self.private.update(self.images, made.images, self.loss, self.secret.generator)
         rows = self.processes.own(
             torch.randint(len(self.images), (self.batch_size,), generator=self.generator)
         )

@@ -1,5 +1,6 @@
 """The section on defences: who is dominated, what is recommended, and that the page holds it."""
 
+import math
 import re
 from pathlib import Path
 
@@ -55,6 +56,29 @@ def test_what_another_makes_pointless_is_dominated(tiny_results: AuditResults) -
     dominated = {p.label for p in attack.points if p.dominated}
     assert dominated == {"noise 0.4", "JPEG 50", "harmful"}  # by JPEG 10, by noise 0.1, and by no defence
     assert attack.points[0].label == "no defence"
+
+
+def _dominated(tiny: AuditResults, apart: float, users: float, spread: float | None, seeds: int = 5) -> bool:
+    """Return whether a defence is dominated by another, behind which copies are `apart` times as far."""
+    noise = (0.0, 0.35, -0.3, 0.25, -0.3)[:seeds]
+    measured = [users_of(3.0, None, spread), users_of(4.0, "other", spread), users_of(users, "one", spread)]
+    for seed, off in enumerate(noise):
+        measured += [copy_of(0.1, seed, None, None), copy_of(1.0, seed, "one", "naive")]
+        measured.append(copy_of(apart * math.exp(off), seed, "other", "naive"))
+    update = {"measurements": tuple(measured), "defences": (defence("one"), defence("other", JPEG))}
+    found = with_honest(tiny.model_copy(update={**update, "adversaries": ("naive",), "pictures": ()}), HONEST)
+    points = _section(found).attacks[0].points
+    assert not any(point.dominated for point in points if point.label != "one")
+    return next(point.dominated for point in points if point.label == "one")
+
+
+def test_nothing_is_called_dominated_that_the_intervals_do_not_allow(tiny_results: AuditResults) -> None:
+    """Means alone would say so each time: the other costs users less, and keeps copies farther away."""
+    assert _dominated(tiny_results, 2.0, 5.0, 0.1)
+    assert not _dominated(tiny_results, 1.2, 5.0, 0.1)  # copies' distances overlap
+    assert not _dominated(tiny_results, 2.0, 4.2, 0.1)  # users' distances do
+    assert not _dominated(tiny_results, 2.0, 5.0, None)  # nobody knows whether they do
+    assert not _dominated(tiny_results, 2.0, 5.0, 0.1, seeds=1)
 
 
 def test_the_recommendation_has_an_interval_or_is_none(tiny_results: AuditResults) -> None:

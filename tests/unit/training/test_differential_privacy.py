@@ -19,6 +19,7 @@ from ganguard.base.errors import CheckpointError, SpecError
 from ganguard.base.images import to_float
 from ganguard.base.seeds import seeded_weights
 from ganguard.base.settings import parse
+from ganguard.training import differential_privacy as module
 from ganguard.training.differential_privacy import (
     DifferentialPrivacy,
     Guarantee,
@@ -122,13 +123,23 @@ def test_more_privacy_takes_more_noise_and_is_kept() -> None:
     assert found[0].epsilon is None
 
 
+def test_the_other_accountant_needs_less_noise_for_the_same_bound() -> None:
+    rdp, prv = (
+        guarantee_of(DifferentialPrivacy(epsilon=3, accountant=by), images=1000, batch_size=32, updates=100)
+        for by in ("rdp", "prv")
+    )
+    assert 0 < prv.noise_multiplier < rdp.noise_multiplier
+    assert (prv.epsilon or 9) <= 3 * 1.01
+    assert prv.said()["accountant"].startswith("prv, opacus")
+
+
 def _settings(**changes: object) -> PrivateTraining:
     architecture = {"kind": "dcgan", "width": 4, "latent_dim": 4, "discriminator_norm": "group"}
     said = {
         "architecture": architecture,
         "batch_size": BATCH,
         "steps": 12,
-        "differential_privacy": {"epsilon": 5},
+        "differential_privacy": {"epsilon": 5, "noise_seed": 0},
         **changes,
     }
     return parse(PrivateTraining, said, "train")
@@ -156,6 +167,66 @@ def test_a_private_training_goes_on_to_the_same_bits_and_says_what_it_spent(
     said = read_description(whole).provenance["differential_privacy"]
     assert said["epsilon"] == pytest.approx(5, rel=0.02)
     assert (said["delta"], said["sample_rate"], said["updates"]) == (1e-5, 0.2, 55)
+
+
+def _weights(images: Tensor, directory: Path, compute: Compute, **how: Any) -> str:
+    """Train without a noise seed, and return the digest of D, which all of the secret numbers change."""
+    settings = _settings(differential_privacy={"epsilon": 5}, steps=4, **how)
+    return file_digest(train_generator(images, settings, directory, seed=0, compute=compute) / _D)
+
+
+_D = "discriminator.safetensors"
+
+
+def test_the_secret_comes_from_the_system_is_kept_by_a_killed_run_and_left_by_none(
+    tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = _bytes(40)
+    assert _weights(images, tmp_path / "one", compute) != _weights(images, tmp_path / "two", compute)
+    ends = [load_file(tmp_path / name / "training.safetensors") for name in ("one", "two")]
+    left = [end["secret/_extra_state"] for end in ends]
+    assert torch.equal(*left)  # what a finished run leaves tells nothing of its secret
+    assert "noise_seed" not in (tmp_path / "one" / "checkpoint" / "checkpoint.json").read_text()
+
+    class Killed(Exception):
+        pass
+
+    def seed(value: int) -> None:
+        monkeypatch.setattr(module, "randbits", lambda bits: value)
+
+    def kill(modules: Any, *, at_end: bool) -> None:
+        if at_end:
+            raise Killed
+
+    seed(1)
+    whole = _weights(images, tmp_path / "whole", compute, checkpoint_every=2)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr("ganguard.training.loop.forget", kill)
+        _weights(images, tmp_path / "cut", compute, checkpoint_every=2)
+    seed(2)  # the run that goes on draws another one, and takes the one that was saved
+    assert _weights(images, tmp_path / "cut", compute, checkpoint_every=2) == whole
+    assert _weights(images, tmp_path / "other", compute, checkpoint_every=2) != whole
+
+
+def test_losses_on_real_images_are_told_to_no_journal(tmp_path: Path, compute: Compute) -> None:
+    class Noted:
+        def __init__(self) -> None:
+            self.names: list[set[str]] = []
+
+        def begins(self, step: int) -> None: ...
+
+        def losses(self, step: int, losses: dict[str, float], *, images_per_second: float) -> None:
+            self.names.append(set(losses))
+
+        def judged(self, step: int, score: float) -> None: ...
+
+        def samples(self, step: int, images: Tensor) -> None: ...
+
+    for privacy, wanted in (({"epsilon": 5}, {"G"}), (None, {"D", "G"})):
+        noted, settings = Noted(), _settings(differential_privacy=privacy, steps=2)
+        there = tmp_path / str(wanted)
+        train_generator(_bytes(40), settings, there, seed=0, compute=compute, journal=noted)
+        assert noted.names == [wanted]
 
 
 def test_the_noise_of_a_private_training_is_for_its_own_steps(tmp_path: Path, compute: Compute) -> None:

@@ -32,8 +32,7 @@ class Refining(Sparse):
         algorithm: "tempered" is ours: half of X_r fits the ratio, chains begin at the other half and walk in
             a pool, and the judge chooses the power. "paper" is Algorithm 1 to the letter: C is fitted to all
             of X_r and as many fresh images, chains begin at any of X_r, every proposal is a fresh query, the
-            power is 1, and chains that never moved are discarded. It needs count, and decides all else but
-            steps.
+            power is 1, and chains that never moved are discarded. It needs count, and decides all but steps.
         ratio: name of the density ratio.
         steps: K, proposals for each chain.
         proposals: "pool" lets chains walk among all bought images. "stream" offers each image once, so that

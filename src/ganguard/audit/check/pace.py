@@ -19,7 +19,7 @@ from ganguard.metrics import Balls
 from ganguard.metrics.features.network import FeatureNetwork, extract
 from ganguard.targets.batching import MICRO_BATCH
 from ganguard.training.assembling import Training, set_up
-from ganguard.training.differential_privacy import Guarantee, PrivateTraining
+from ganguard.training.differential_privacy import Guarantee, PrivateTraining, Secret
 from ganguard.training.initial_weights import RANDOM_WEIGHTS
 from ganguard.training.processes import ONE_DEVICE, launched
 from ganguard.training.settings import TrainingSettings
@@ -77,7 +77,8 @@ def _timed(
         privacy = how.differential_privacy if isinstance(how, PrivateTraining) else None
         if privacy and isinstance(training, GANTraining):
             share = min(1.0, batch_size / len(images))  # noise of any strength costs the same
-            training.make_private(Guarantee(None, 1e-5, 1.0, privacy.max_grad_norm, share, how.steps))
+            guarantee = Guarantee(None, 1e-5, 1.0, privacy.max_grad_norm, share, how.steps)
+            training.make_private(guarantee, Secret(0))
         typical = list(_typical_steps(training, how))
         training.step(typical[0][0])  # the first one also chooses kernels and takes memory
         step = _mean_of(typical, training.step, compute)

@@ -1,6 +1,5 @@
 """Measure a substitute against the target, the reference split and its own purchase."""
 
-from functools import partial
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -24,7 +23,6 @@ from ganguard.comparison.compare import (
     by_itself,
     compare,
     compare_pixels,
-    compare_with_train,
     compare_with_training,
 )
 from ganguard.comparison.embedding import Embedding
@@ -51,10 +49,9 @@ def run_measure(call: Call) -> Digests:
         images, labels = drawn(draw)
         balls = around(embed(images))
         probabilities = None if draw else embed.probabilities(images)
-        beside = partial(compare, "substitute", balls, draw=draw, published=published)
-        measurements += beside(yardsticks.draws[draw], "target")
-        measurements += beside(yardsticks.reference, "reference")
-        measurements.append(compare_with_train("substitute", balls.points, yardsticks.train, draw))
+        of_target = yardsticks.draws[draw]
+        measurements += compare("substitute", balls, of_target, "target", draw, published=published)
+        measurements += yardsticks.to_real("substitute", balls, draw, published)
         if classes:
             seen = Seen.of(classes.names, balls.points, labels, probabilities)
             measurements += classes.compare("substitute", seen, draw)
@@ -118,8 +115,7 @@ def compare_refined(substitute: Path, bought: Tensor, yardsticks: Yardsticks) ->
         rows = kept.get("kept" if subject == "refined" else "plain")
         if rows is not None and len(rows) > NEIGHBOURS:
             balls = around(bought[rows])
-            found += compare(subject, balls, yardsticks.reference, "reference")
-            found.append(compare_with_train(subject, balls.points, yardsticks.train))
+            found += yardsticks.to_real(subject, balls)
     return found
 
 

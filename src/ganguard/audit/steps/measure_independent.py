@@ -16,7 +16,7 @@ from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.compare import around, by_itself, compare, compare_pixels, compare_with_train
+from ganguard.comparison.compare import around, by_itself, compare, compare_pixels
 from ganguard.comparison.embedding import load_embedding
 from ganguard.results.records import Measurement
 
@@ -37,8 +37,7 @@ def run_measure_independent(
         balls = around(embed(images))
         probabilities = None if draw else embed.probabilities(images)
         measurements += compare("independent", balls, yardsticks.draws[draw], "target", draw)
-        measurements += compare("independent", balls, yardsticks.reference, "reference", draw)
-        measurements.append(compare_with_train("independent", balls.points, yardsticks.train, draw))
+        measurements += yardsticks.to_real("independent", balls, draw)
         if by_class:
             seen = Seen.of(by_class.names, balls.points, labels, probabilities)
             measurements += by_class.compare("independent", seen, draw)

@@ -13,7 +13,7 @@ from ganguard.audit.steps.purchase_files import open_purchase
 from ganguard.audit.steps.rework_files import open_reworked
 from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key, tensor_digest, write_tensors
-from ganguard.comparison.compare import NEIGHBOURS, around, compare, compare_with_train, compare_with_training
+from ganguard.comparison.compare import NEIGHBOURS, around, compare, compare_with_training
 from ganguard.comparison.embedding import load_embedding
 from ganguard.results.records import Measurement
 
@@ -61,8 +61,7 @@ def _measure(bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
     if len(bought) <= NEIGHBOURS:
         return found
     balls = around(bought)
-    found += compare("purchase", balls, yardsticks.reference, "reference")
-    found.append(compare_with_train("purchase", bought, yardsticks.train))
+    found += yardsticks.to_real("purchase", balls)
     for draw in range(DRAWS):
         found += compare("purchase", balls, yardsticks.draws[draw], "target", draw)
     return found

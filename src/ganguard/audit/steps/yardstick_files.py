@@ -7,9 +7,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.base.cache import tensor_digest, write_tensors
-from ganguard.comparison.compare import NEIGHBOURS
+from ganguard.comparison.compare import NEIGHBOURS, Published, compare, compare_with_train
 from ganguard.metrics import Balls, NiqeModel
 from ganguard.metrics.ndb_jsd import Bins
+from ganguard.results.records import Measurement, Subject
 
 _FILE, _NATURAL = "balls.safetensors", "niqe.safetensors"
 _DRAWS = ("target/0", "target/1")
@@ -46,6 +47,13 @@ class Yardsticks:
             tensors |= {f"bins/{part}": tensor for part, tensor in vars(self.bins).items()}
         write_tensors(directory / _FILE, tensors)
         return tensor_digest(tensors)
+
+    def to_real(
+        self, subject: Subject, measured: Balls, draw: int = 0, published: Published | None = None
+    ) -> list[Measurement]:
+        """Return every number against the reference split, and the Fréchet distance to the train split."""
+        held_out = compare(subject, measured, self.reference, "reference", draw, published=published)
+        return [*held_out, compare_with_train(subject, measured.points, self.train, draw)]
 
     @staticmethod
     def read(directory: Path) -> "Yardsticks":
