@@ -14,7 +14,7 @@ from ganguard.base.labels import Labels
 from ganguard.base.seeds import seeded_weights, torch_generator
 from ganguard.training.batches import share_out
 from ganguard.training.device import placed
-from ganguard.training.differential_privacy import Guarantee, Secret
+from ganguard.training.differential_privacy import Guarantee, secret_of
 from ganguard.training.ema import EMA
 from ganguard.training.flow import FlowTraining
 from ganguard.training.gan import gan_training
@@ -82,17 +82,17 @@ def set_up(
 
 def tell(
     training: Training,
+    settings: TrainingSettings,
     labels: Labels | None,
     guess: Guess | None,
     guarantee: Guarantee | None,
-    secret: Secret | None,
     pairs: CodedImages | None,
 ) -> None:
     """Tell a training what is known of its images, and what must not be learnt from them."""
     training.labels = labels.numbers if labels else None
     if isinstance(training, GANTraining):
         training.guess, training.pairs = guess, pairs
-        if guarantee and secret:
+        if guarantee and (secret := secret_of(settings)):
             training.make_private(guarantee, secret)
 
 

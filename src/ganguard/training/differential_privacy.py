@@ -15,7 +15,7 @@ them. D's losses, which are of single batches of real images, are told to no jou
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from secrets import randbits
 from typing import Annotated, Any, ClassVar, Literal
@@ -213,13 +213,6 @@ def secret_of(settings: TrainingSettings) -> Secret | None:
     """Return a new secret of a training; None if it is not private."""
     private = settings.differential_privacy if isinstance(settings, PrivateTraining) else None
     return Secret(private.noise_seed) if private else None
-
-
-def forget(modules: Iterable[nn.Module], *, at_end: bool) -> None:
-    """Forget every secret among the modules of a training at its end, before its last state is saved."""
-    for module in modules:
-        if at_end and isinstance(module, Secret):
-            module.forget()
 
 
 class PrivateUpdates:

@@ -90,6 +90,9 @@ class FlowTraining:
         self.ema.update(step)
         return loss.detach()[None]
 
+    def forget(self, *, at_end: bool) -> None:
+        """Do nothing: a flow has no secret."""
+
     def published(self) -> Networks:
         """Return the networks that a checkpoint holds: the average of G."""
         return Networks(self.ema.module, None)  # pyright: ignore[reportArgumentType]

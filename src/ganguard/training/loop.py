@@ -19,7 +19,6 @@ from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
 from ganguard.training.assembling import Training, publish_training, set_up, tell
 from ganguard.training.course import Course
-from ganguard.training.differential_privacy import forget, secret_of
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Watch
 from ganguard.training.going_on import goes_on
@@ -105,7 +104,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         training = set_up(divided.images, settings, seed, fabric, initial_weights, guess)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        tell(training, divided.labels, guess, identity.guarantee, secret_of(settings), pairs)
+        tell(training, settings, divided.labels, guess, identity.guarantee, pairs)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
@@ -145,7 +144,7 @@ def _run(
     processes.require_same(begin, "saved states")
 
     def save(step: int) -> None:
-        forget(modules.values(), at_end=step == settings.steps)
+        training.forget(at_end=step == settings.steps)
         try:
             save_state(
                 path,

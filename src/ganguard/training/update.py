@@ -143,6 +143,11 @@ class GANTraining:
         """Return the networks that a checkpoint holds: the average of G, and D."""
         return Networks(self.ema.module, self.networks.discriminator)  # pyright: ignore[reportArgumentType]
 
+    def forget(self, *, at_end: bool) -> None:
+        """Forget the secret of a private training at its end, before its last state is saved."""
+        if at_end and self.secret:
+            self.secret.forget()
+
     def make_private(self, guarantee: Guarantee, secret: Secret) -> None:
         """Make D's updates differentially private from now on, by the random numbers of a secret."""
         self.secret = secret

@@ -194,14 +194,14 @@ def test_the_secret_comes_from_the_system_is_kept_by_a_killed_run_and_left_by_no
     def seed(value: int) -> None:
         monkeypatch.setattr(module, "randbits", lambda bits: value)
 
-    def kill(modules: Any, *, at_end: bool) -> None:
+    def kill(training: Any, *, at_end: bool) -> None:
         if at_end:
             raise Killed
 
     seed(1)
     whole = _weights(images, tmp_path / "whole", compute, checkpoint_every=2)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("ganguard.training.loop.forget", kill)
+        patch.setattr("ganguard.training.update.GANTraining.forget", kill)
         _weights(images, tmp_path / "cut", compute, checkpoint_every=2)
     seed(2)  # the run that goes on draws another one, and takes the one that was saved
     assert _weights(images, tmp_path / "cut", compute, checkpoint_every=2) == whole
