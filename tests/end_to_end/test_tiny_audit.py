@@ -287,7 +287,9 @@ def test_a_copy_that_diverges_fails_alone_and_says_why(partly_failed: Path) -> N
 def test_the_report_shows_the_failed_cell_with_its_reason(partly_failed: Path) -> None:
     page = (partly_failed / "report.html").read_text()
     assert "What failed" in page
-    assert page.count("<td>failed</td>") == 2 * (7 + 7 + 3 + 2)  # two budgets; each table's metrics and sizes
+    assert page.count("<td>failed</td>") == 2 * (
+        7 + 7 + 2 + 3 + 2
+    )  # two budgets; each table's metrics and sizes
     assert (
         page.count("training diverged: the loss is ") == 2 * 2 + 1
     )  # in the list, which has an honest model too, and where the pictures would be

@@ -65,6 +65,10 @@ def mislead(budget: float, **more: Any) -> dict[str, Any]:
     return {"kind": "adversarial_noise", "budget": budget, "steps": 2, **more}
 
 
+def least(distance: float, **more: Any) -> dict[str, Any]:
+    return {"kind": "carlini_wagner", "distance": distance, "steps": 2, "searches": 2, **more}
+
+
 BLUR, JPEG = {"kind": "gaussian_filter", "sigma": 0.5}, {"kind": "jpeg", "quality": 60}
 FRESH = {"randomness": "per_request"}
 # Two chains or more, between which an operator changes, or an account that changes class.
@@ -94,6 +98,9 @@ CHANGES: dict[str, list[Chain]] = {
     "budget, drawn afresh": [[mislead(8, **FRESH)], [mislead(16, **FRESH)]],
     "steps": [[mislead(16)], [mislead(16, steps=1)]],
     "norm": [[mislead(8)], [mislead(8, norm="l2")]],
+    "distance": [[least(0.3)], [least(0.6)]],
+    "distance, drawn afresh": [[least(0.3, **FRESH)], [least(0.6, **FRESH)]],
+    "searches": [[least(0.3)], [least(0.3, searches=1)]],
     "kind": [[noise(0.2)], [mislead(16)], [line(0.3)], [slant(1)]],
 }
 

@@ -69,10 +69,9 @@ class Measurement(Sparse, Whose):
         "substitute": images of a copy.
         "independent": images of an honest model, which never saw an answer of the target.
         "target" against "target": two draws of the target, and "real" against "reference" two halves of the
-            real data. These are the floors that finite samples give. Draws of the target from 1 up are random
-            halvings of the same images.
-        "train" against "reference": the two splits of the real data, which says how much of an accuracy
-            distance is due to the reference split being a small sample.
+            real data: floors of finite samples. Draws from 1 up are random halvings of the same images.
+        "train" against "reference": the two splits of the real data: how much of an accuracy distance the
+            smallness of the reference split makes.
         "noise": uniform noise, which says what bad looks like.
         "purchase": the bought images themselves, which say what a copy that only replays them would measure.
         "refined": the bought images that a white-box attack kept.
@@ -224,8 +223,7 @@ class UseRecord(WhoseCopy):
 
 
 class FailureRecord(Whose):
-    """A copy that could not be trained or measured; without an attack, a defence whose utility could not be,
-    or an honest model.
+    """A copy, a defence whose utility is wanted (no attack), or an honest model, that could not be measured.
 
     Attributes:
         recipe: label of the honest model's recipe (IndependentRecord.label); None for all else.

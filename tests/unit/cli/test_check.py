@@ -177,7 +177,7 @@ def test_each_of_several_audits_is_checked(cli: Cli, write: Callable[..., None],
     code, out, err = cli("check", "both.yaml")
     assert code == 0, err
     assert out.count("The audit can begin.") == 2
-    assert (tmp_path / "audits" / "both" / "mine.yaml" / "check.png").is_file()
+    assert (tmp_path / "audits" / "both" / "mine" / "check.png").is_file()
 
 
 @pytest.mark.parametrize(

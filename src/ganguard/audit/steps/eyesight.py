@@ -55,6 +55,8 @@ EYESIGHT = Kind(
         "ganguard.results.measures",
         "ganguard.results.measures_of_codes",
         "ganguard.results.eyesight",
+        "ganguard.results.records",
+        "ganguard.results.whose",
         "ganguard.audit.steps.drawn",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.eyesight",

@@ -99,7 +99,6 @@ SUBSTITUTE = Kind(
         "ganguard.attacks",
         "ganguard.data.dataset",
         "ganguard.data.parquet",
-        "ganguard.data.pooling",
         "ganguard.data.splits",
         "ganguard.queries.harvest",
         "ganguard.queries.judged_ask",

@@ -174,7 +174,7 @@ ROOMS = {
     "defences/output_jpeg.py": {"fit", "defend", *WITH_GUESS, *IDENTITIES},
     "report/words.py": set(),
     "results/verdicts.py": set(),
-    "results/records.py": {"sound", *MEASURING} - {"eyesight"},
+    "results/records.py": {"sound", *MEASURING},
     "results/direction_record.py": {"direction"},
     "results/soundness.py": {"sound"},
     "gateway/watch/risk.py": set(),
