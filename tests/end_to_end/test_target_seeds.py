@@ -50,6 +50,26 @@ def test_seeds_of_no_targets_are_refused_in_one_line(changes: dict[str, Any], sa
     assert "\n" not in str(raised.value)
 
 
+def test_audits_of_other_targets_are_not_laid_side_by_side(tmp_path: Path) -> None:
+    """What is compared is paired by target: seeds of purchases, or other targets, are no pairs."""
+    for other in ({"target_seeds": ()}, {"target_seeds": [7, 8]}):
+        specs = {"one": ("one.yaml", _spec()), "other": ("other.yaml", _spec(**other))}
+        with pytest.raises(SpecError, match="must have the same target_seeds, or none"):
+            run_several("both", specs, tmp_path, processes=1, listener=lambda event: None)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_no_audit_takes_the_place_of_another() -> None:
+    specs = {"one": ("one.yaml", _spec()), "one-target-seed-4": ("two.yaml", _spec(target_seeds=()))}
+    with pytest.raises(SpecError, match="Rename the latter"):
+        planned_audits(specs)
+
+
+def test_images_that_were_bought_before_are_of_one_target() -> None:
+    with pytest.raises(SpecError, match="target_seeds and purchase exclude each other"):
+        _spec(purchase={"images": "digits"})
+
+
 def test_each_target_has_the_spec_with_its_seed_and_old_specs_are_written_as_before(tmp_path: Path) -> None:
     spec = _spec()
     assert parse(Spec, spec.model_dump(mode="json"), "spec") == spec

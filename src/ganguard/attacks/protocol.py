@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, cast
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, cast
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, model_validator
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
@@ -126,6 +126,12 @@ class AttackSettings(TrainingSettings):
     varies: ClassVar[bool] = True
     unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | {"ask"}
 
+    @model_validator(mode="after")
+    def _buys_enough(self) -> Self:
+        if self.query_budget < (fewest := self.fewest_images()):
+            raise ValueError(f"query_budget must be at least {fewest} here; got {self.query_budget}")
+        return self
+
     def label(self) -> str:
         """Return the attack's name in results and reports, whatever its budget.
 
@@ -156,12 +162,10 @@ class AttackSettings(TrainingSettings):
         return (self,)
 
     def from_scratch(self) -> tuple[TrainingSettings, ...]:
-        """Return how this attack trains a copy from random weights, whatever it is trained on: one recipe, or
-        several of which it takes the best.
+        """Return how it trains a copy from random weights: one recipe, or several of which it takes the best.
 
-        Honest models are trained alike. Empty if the attack trains none: its copy exists already, begins with
-        given weights (which may be a copy's), or is moved to other images. What a copy learns from real
-        images after that is no part of it.
+        Honest models are trained alike. Empty if the attack trains none: its copy exists, begins with given
+        weights, or is moved to other images. What a copy learns from real images after that is no part.
         """
         if self.beginning:
             return ()
@@ -181,8 +185,11 @@ class AttackSettings(TrainingSettings):
         require_buildable(self.architecture, image_shape)
 
     def fewest_images(self) -> int:
-        """Return how many images a run needs at least."""
-        return 1
+        """Return how many images a run needs at least: one, or as many as give one to hold out."""
+        return int(0.5 / self.held_out) + 1 if self.held_out else 1
+
+    def require_real_classes(self, classes: int) -> None:
+        """Raise SpecError, before anything is bought, if real images of `classes` classes do not do."""
 
     def require_known(self, own: int) -> None:
         """Raise SpecError, before anything is bought, if `own` real images to train with are too few."""

@@ -14,16 +14,20 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from ganguard.architectures.networks import classes_of, has_discriminator
+from ganguard.architectures.networks import classes_of
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.attacks.real_images import require_real
-from ganguard.base.errors import DataError
-from ganguard.base.labels import Labels
+from ganguard.base.errors import DataError, SpecError
+from ganguard.base.labels import NO_CLASS
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.loop import train_generator
 
 VOTES = 3  # nearest real images that say an image's class
+NO_CLASSES = (
+    "real: sorted_fidelity sorts by the classes of real images, and these have none. Give real images with "
+    "classes, or set kind: fidelity."
+)
 REPEATED = 20  # times that an image of mean weight is trained on
 
 
@@ -48,8 +52,8 @@ class SortedSettings(AttackSettings):
         return replace(super().needs(), real_fraction=self.real_fraction)
 
     def trains_through(self) -> bool:
-        """Return whether a D looks at the images: all that it trains on were bought."""
-        return has_discriminator(self.architecture)
+        """Return True: all that it trains on was bought."""
+        return True
 
     @model_validator(mode="after")
     def _has_no_classes(self) -> Self:
@@ -58,7 +62,17 @@ class SortedSettings(AttackSettings):
                 "architecture: a copy with classes learns what was asked for, and needs no sorting. Leave "
                 "`classes` out, or set kind: fidelity"
             )
+        if self.held_out is not None:
+            raise ValueError(
+                "held_out: each image is trained on several times, so that what is held out would be trained "
+                "on, too. Leave it out"
+            )
         return self
+
+    def require_real_classes(self, classes: int) -> None:
+        """Raise SpecError if the real images have no classes to sort by."""
+        if classes == 0:
+            raise SpecError(NO_CLASSES)
 
 
 def run(
@@ -75,9 +89,9 @@ def run(
     another shape or no classes, and BudgetError if the account cannot pay.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
-    labels = _known_classes(knowledge, X_r)
+    X_r, classes = _with_classes(knowledge, X_r)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    rows = evened(classes_by_nearest(images, X_r, labels.numbers), settings.evenness)
+    rows = evened(classes_by_nearest(images, X_r, classes), settings.evenness)
     checkpoint = train_generator(
         images[rows],
         settings,
@@ -90,14 +104,15 @@ def run(
     return Substitute(checkpoint, settings.query_budget)
 
 
-def _known_classes(knowledge: Knowledge, X_r: Tensor) -> Labels:
+def _with_classes(knowledge: Knowledge, X_r: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the real images (m, C, H, W) that have a class, and the classes (m,) int64."""
     labels = knowledge.real_labels
     if labels is None or len(labels.numbers) != len(X_r):
-        raise DataError(
-            f"real: each of the {len(X_r):,} real images needs a class to sort by. Give real images with "
-            "classes, or set kind: fidelity."
-        )
-    return labels
+        raise DataError(NO_CLASSES)
+    known = labels.numbers != NO_CLASS
+    if not known.any():
+        raise DataError(NO_CLASSES)
+    return X_r[known], labels.numbers[known]
 
 
 def classes_by_nearest(images: Tensor, known: Tensor, classes: Tensor) -> Tensor:

@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
+import numpy as np
 import torch
 from pydantic import Field, model_validator
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
@@ -101,11 +104,6 @@ class StrongestSettings(AttackSettings):
         said = [recipe.recipe() for recipe in self.recipes]
         if any(recipe in said[:i] for i, recipe in enumerate(said)):
             raise ValueError("recipes: one of them is listed twice. Remove one")
-        if self.query_budget < (least := self.fewest_images()):
-            raise ValueError(
-                f"query_budget must be at least {least}, of which {FEWEST_HELD_OUT} images are held out; "
-                f"got {self.query_budget}. Raise it, or `validation`"
-            )
         return self
 
     def left_out(self) -> set[str]:
@@ -181,7 +179,7 @@ def run(
         raise SpecError("strongest: the adversary has no features to judge copies by. Give it `judge_by`.")
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     labels = bought_labels(settings, target, workspace.store, settings.query_budget)
-    kept, held = hold_out(len(images), settings.validation, seed=seed)
+    kept, held = hold_out(images, settings.validation, seed=seed)
     judge, judged_by = knowledge.judge_by(images, held)
 
     def train(number: int, rows: Tensor, place: Path, steps: int, watch: Watch | None = None) -> float:
@@ -216,11 +214,34 @@ def run(
     return Substitute(workspace.directory / "checkpoint", settings.query_budget)
 
 
-def hold_out(count: int, share: float, *, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the rows (k,) to train on and the rows (h,) that are held out of `count` images, ascending."""
-    order = torch.randperm(count, generator=torch_generator(seed, "held out"))
-    held = max(FEWEST_HELD_OUT, round(share * count))
-    return order[held:].sort().values, order[:held].sort().values
+def hold_out(images: Tensor, share: float, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the rows (k,) to train on, and those (h,) that are held out of images (N, C, H, W), ascending.
+
+    Equal images stay together, and so do the two of each pair in turn: they may be two answers to one code.
+    """
+    groups, drawn = _kept_together(images), torch_generator(seed, "held out")
+    order = torch.randperm(int(groups.max()) + 1, generator=drawn)
+    wanted = max(FEWEST_HELD_OUT, round(share * len(images)))
+    enough = groups.bincount()[order].cumsum(0) >= wanted
+    chosen = order[: int(enough.int().argmax()) + 1]
+    held = torch.isin(groups, chosen)
+    if held.all():
+        raise SpecError(
+            "strongest: hardly two of the images to train on differ, so that none can be held out. Set a "
+            "larger query_budget."
+        )
+    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
+
+
+def _kept_together(images: Tensor) -> Tensor:
+    """Return the group (N,) of each image: linked are equal images, and images 2i and 2i + 1."""
+    count = len(images)
+    alike = images.flatten(1).unique(dim=0, return_inverse=True)[1].numpy()
+    rows, ones = np.arange(count), np.ones(count)
+    links = coo_matrix((np.r_[ones, ones], (np.r_[rows, rows], np.r_[alike, count + rows // 2])))
+    square = coo_matrix((links.data, (links.row, count + links.col)), shape=(3 * count, 3 * count))
+    groups = torch.from_numpy(connected_components(square, directed=False)[1][:count]).long()
+    return groups.unique(return_inverse=True)[1]
 
 
 def recipe_name(number: int, recipe: TrainingSettings) -> str:

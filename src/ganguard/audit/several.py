@@ -56,7 +56,10 @@ def planned_audits(specs: Mapping[str, tuple[str, Spec]]) -> dict[str, Planned]:
         if not of_targets:
             found[name] = Planned(source, spec, None)
         for seed, its_own in of_targets.items():
-            found[f"{name}-target-seed-{seed}"] = Planned(source, its_own, OfTarget(name, seed))
+            own = f"{name}-target-seed-{seed}"
+            if own in specs:
+                raise SpecError(f"{own} is the name of an audit of {name}, and of a spec. Rename the latter.")
+            found[own] = Planned(source, its_own, OfTarget(name, seed))
     return found
 
 
@@ -175,6 +178,12 @@ def require_comparable(name: str, specs: Mapping[str, tuple[str, Spec]]) -> None
     if len(every) == 1 and every[0].target_seeds:
         shared_by_targets(name, [_attacks_of(every[0])])
         return
+    of_targets = {spec.target_seeds for spec in every}
+    if len(of_targets) > 1:
+        raise SpecError(
+            f"{name}: its audits must have the same target_seeds, or none: what is compared is paired by "
+            "them."
+        )
     labelled = [dict(spec.labelled_attacks()) for spec in every]
     shared = shared_by(name, [_attacks_of(spec) for spec in every])
     for key in ("real", "features", "samples"):

@@ -110,7 +110,8 @@ def attack(
     require_attackable(opened, settings)
     purchase = settings.needs().purchase
     require_room(opened, purchase, "query_budget")
-    known = attack_knowledge(settings, given_dataset(real, size), features, compute, seed)
+    channels, given = opened.image_shape[0], given_dataset(real, size)
+    known = attack_knowledge(settings, given, features, channels, compute, seed)
     with alone(out), progress_of(f"{kind}, {purchase:,} queries") as progress:
         ledger = Ledger(out / "ledger.sqlite")
         if purchase:

@@ -86,6 +86,7 @@ def attack_knowledge(
     settings: "AttackSettings",
     real: "DatasetSettings | None",
     features: str,
+    channels: int,
     compute: "Compute",
     seed: int,
 ) -> "Knowledge":
@@ -95,6 +96,7 @@ def attack_knowledge(
         settings: settings of the attack, which say what it needs.
         real: the target's training data, or None.
         features: name of the network that the adversary's judge compares by.
+        channels: of the target's images.
         compute: device type and threads.
         seed: decides which images the adversary has.
 
@@ -121,5 +123,5 @@ def attack_knowledge(
         rows = needs.domain.chosen(split(images).train, seed=seed)
         known = replace(known, domain_images=images.images[rows], domain_labels=images.labels_of(rows))
     if needs.judging:
-        known = replace(known, judge_by=judging(features, compute))
+        known = replace(known, judge_by=judging(features, channels, compute))
     return known

@@ -57,7 +57,7 @@ def _verdicts(
     undefended = [m for m in merged.measurements if m.defence is None]
     asked = [pair.improvement() for pair in pairs]
     judged = verdicts(undefended, merged.attacks, asked, failed_attacks(weak))
-    judged += protection_verdicts(list(merged.measurements), list(merged.defences), weak)
+    judged += protection_verdicts(list(merged.measurements), list(merged.defences), weak, merged.attacks)
     return corrected(judged)
 
 

@@ -13,11 +13,11 @@ are no turns by 90 degrees, stretches, hues or bands of frequencies.
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ganguard.base.images import has_opacity
@@ -67,6 +67,14 @@ class Adaptive(Settings):
     most: Annotated[float, Field(gt=0, le=1)] = 0.8
     changes: Annotated[tuple[Change, ...], Field(min_length=1)] = USUAL
 
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if self.start > self.most:
+            raise ValueError(f"start must not be above most, {self.most:g}; got {self.start:g}")
+        if len(set(self.changes)) < len(self.changes):
+            raise ValueError(f"changes must be distinct; got {', '.join(self.changes)}")
+        return self
+
 
 class AdaptiveAugmentation(nn.Module):
     """Changes images with a probability p that follows how surely D knows the real ones (section 2.3).
@@ -80,7 +88,7 @@ class AdaptiveAugmentation(nn.Module):
     def __init__(self, settings: Adaptive) -> None:
         super().__init__()
         self.settings = settings
-        self.register_buffer("p", torch.tensor(min(settings.start, settings.most)))
+        self.register_buffer("p", torch.tensor(settings.start))
         self.register_buffer("signs", torch.zeros(()))
 
     def forward(self, images: Tensor, uniform: Uniform) -> Tensor:

@@ -65,12 +65,12 @@ def identify(  # noqa: PLR0913 - those of `train_generator`
     parts |= {"judge": watch.digest()} if watch else {}
     parts |= {"guess": guess.digest} if guess else {}
     parts |= {"pairs": pairs.identity()} if pairs else {}
-    parts |= {"differential_privacy": guarantee.said()} if guarantee else {}
+    parts |= {"differential_privacy": guarantee.said() | _noise(settings)} if guarantee else {}
     provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
     provenance |= {"beginning": parts["beginning"]} if settings.beginning else {}
     provenance |= {"pairs": pairs.said()} if pairs else {}
     if guarantee:
-        provenance["differential_privacy"] = guarantee.said()
+        provenance["differential_privacy"] = guarantee.said() | _noise(settings)
         if settings.beginning:
             provenance["differential_privacy"]["not_covered"] = "the training of the checkpoint it began with"
     return TrainingIdentity(parts, seen, known, provenance, guarantee)
@@ -83,6 +83,12 @@ def _guarantee(settings: TrainingSettings, images: int) -> Guarantee | None:
     return guarantee_of(
         settings.differential_privacy, images=images, batch_size=settings.batch_size, updates=updates
     )
+
+
+def _noise(settings: TrainingSettings) -> dict[str, Any]:
+    """Return the seed of a private training's noise, if its settings give one; nothing tells a secret one."""
+    private = settings.differential_privacy if isinstance(settings, PrivateTraining) else None
+    return {} if private is None or private.noise_seed is None else {"noise_seed": private.noise_seed}
 
 
 def _several(devices: Devices) -> dict[str, Any]:

@@ -86,7 +86,10 @@ def test_what_it_needs_and_how_it_is_called() -> None:
     assert settings.needs().knows() == ("real images",)
     assert settings.label() == "sorted fidelity dcgan, sorts by 25 % real"
     assert settings.trains_through()
-    assert not parse_attack({**TINY, "architecture": "flow"}).trains_through()
+    with pytest.raises(SpecError, match="what is held out would be trained on, too"):
+        parse_attack({**TINY, "architecture": "flow", "held_out": 0.1})
+    with pytest.raises(SpecError, match="these have none"):
+        settings.require_real_classes(0)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +99,7 @@ def test_what_it_needs_and_how_it_is_called() -> None:
         (
             Knowledge(KNOWN, lambda images: 0.0),
             DataError,
-            "each of the 6 real images needs a class to sort by",
+            "sorts by the classes of real images, and these have none",
         ),
         (Knowledge(KNOWN[:, :, :4], lambda images: 0.0, real_labels=CLASSES), DataError, "real ones are"),
     ],

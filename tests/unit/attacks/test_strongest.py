@@ -113,13 +113,33 @@ def test_nothing_is_bought_without_features_to_judge_by(tmp_path: Path) -> None:
     assert target.asked == 0
 
 
-@pytest.mark.parametrize(("count", "share", "held"), [(60, 0.2, 12), (5000, 0.1, 500), (50, 0.01, 10)])
+@pytest.mark.parametrize(("count", "share", "held"), [(60, 0.2, 12), (500, 0.1, 50), (51, 0.01, 10)])
 def test_what_is_held_out_is_a_share_drawn_by_the_seed(count: int, share: float, held: int) -> None:
-    kept, out = hold_out(count, share, seed=1)
-    assert len(out) == held
+    images = distinct(count)
+    kept, out = hold_out(images, share, seed=1)
+    assert held <= len(out) <= held + 1
     assert torch.cat([kept, out]).sort().values.tolist() == list(range(count))
-    assert torch.equal(out, hold_out(count, share, seed=1)[1])
-    assert not torch.equal(out, hold_out(count, share, seed=2)[1])
+    assert torch.equal(out, hold_out(images, share, seed=1)[1])
+    assert not torch.equal(out, hold_out(images, share, seed=2)[1])
+
+
+def distinct(count: int) -> Tensor:
+    """Images that all differ."""
+    numbers = torch.arange(count)
+    return torch.stack([numbers // 256, numbers % 256], 1).to(torch.uint8).reshape(count, 1, 1, 2)
+
+
+def test_equal_images_and_answers_to_one_code_are_never_on_both_sides() -> None:
+    images = distinct(200)[torch.arange(400) // 2 % 150]  # pairs, and 50 of them twice
+    kept, out = hold_out(images, 0.2, seed=0)
+    assert len(out) >= 80
+    of_kept, of_out = ({tuple(x.flatten().tolist()) for x in images[rows]} for rows in (kept, out))
+    assert of_kept.isdisjoint(of_out)
+    answers = distinct(100)  # rows 2i and 2i + 1 may be of one code, though they differ
+    kept, out = hold_out(answers, 0.2, seed=0)
+    assert set((kept // 2).tolist()).isdisjoint((out // 2).tolist())
+    with pytest.raises(SpecError, match="hardly two of the images to train on differ"):
+        hold_out(torch.zeros(60, 1, 8, 8, dtype=torch.uint8), 0.2, seed=0)
 
 
 def test_settings_are_read_back_as_they_are_written() -> None:
@@ -146,7 +166,7 @@ def test_settings_are_read_back_as_they_are_written() -> None:
         ({"recipes": "sngan"}, "recipes: input should be a list"),
         ({"recipes": [FLOW, {**SNGAN, "architecture": {"kind": "sngan", "classes": 3}}]}, "same `classes`"),
         ({"recipes": [SNGAN, {**FLOW, "held_out": 0.1}]}, "`held_out` is no setting of a recipe here"),
-        ({"query_budget": 49}, "query_budget must be at least 50, of which 10 images are held out; got 49"),
+        ({"query_budget": 49}, "query_budget must be at least 50 here; got 49"),
         ({"validation": 0.6}, "validation: input should be less than or equal to 0.5"),
         ({"validation": 0}, "validation: input should be greater than 0"),
         ({"looks": 0}, "looks: input should be greater than 0"),

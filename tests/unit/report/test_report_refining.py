@@ -42,8 +42,8 @@ def test_the_words_say_what_was_chosen_and_whether_it_is_nearer(tmp_path: Path) 
     assert text_of(CASES["as usual"](), tmp_path) == (
         "Of the powers 0, 0.5 and 1, the judge chose 0.5. The images kept are FD 3.10 from real images, "
         "those bought FD 3.60: nearer. Algorithm 1 untempered (logistic ratio, fitted to half of X_r, "
-        "power 1) would keep images at FD 4.20. Chains were stuck at the power 1; at 1, of 9 chains of 640 steps 2 moved, and "
-        "100 are wanted."
+        "power 1) would keep images at FD 4.20. Chains were stuck at the power 1; at 1, of 9 chains of "
+        "640 steps 2 moved, and 100 are wanted."
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ganguard.audit.engine.cache import Done
 from ganguard.audit.engine.execute import Execution
 from ganguard.audit.plan.pairs import improvements
-from ganguard.audit.plan.parts import Plan
+from ganguard.audit.plan.parts import Plan, PurchasePlan
 from ganguard.audit.plan.step import Step
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.measurements import read_measurements
@@ -47,7 +47,8 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
         buyer, ask = purchase.scenario, purchase.ask
         asked = None if ask.is_uniform else ask.digest()
         for who in (buyer.who, *purchase.also):
-            yield purchase.replay, {"defence": buyer.defence, "adversary": who, "ask": asked}
+            if purchase.rework or not _is_reworked(plan, purchase, who):
+                yield purchase.replay, {"defence": buyer.defence, "adversary": who, "ask": asked}
     for model in plan.honest:
         yield model.measure, {"recipe": model.label, "seed": model.seed}
     for step in (*plan.known, *(domain.floors for domain in ground.domains)):
@@ -57,6 +58,14 @@ def _measuring_steps(plan: Plan) -> Iterator[tuple[Step, dict[str, str | int | N
     for substitute in plan.substitutes:
         whose = substitute.copy.whose().model_dump()
         yield from ((step, whose) for step in (substitute.measure, substitute.measure_codes) if step)
+
+
+def _is_reworked(plan: Plan, bought: PurchasePlan, who: str | None) -> bool:
+    """Return whether an adversary makes other images of its purchase, which stand for it then."""
+    whose = bought.scenario.defence, who, bought.ask, bought.seed
+    return who is not None and any(
+        (each.scenario.defence, each.scenario.who, each.ask, each.seed) == whose for each in plan.reworked
+    )
 
 
 def use_records(plan: Plan, done: dict[str, Done]) -> Iterator[UseRecord]:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.spec.adversary import Adversary
-from ganguard.audit.spec.chains import Chain
+from ganguard.audit.spec.chains import Chain, attributes
 from ganguard.audit.spec.defeating import FEWEST_EFFECTIVE, Reweighting
+from ganguard.comparison.directions import require_attribute
 from ganguard.defences.protocol import chain_label
 from ganguard.targets.protocol import Codes
 from ganguard.training.denoiser import FEWEST
@@ -19,6 +20,7 @@ def require_applicable(
 ) -> None:
     """Raise ValueError if an adversary must send codes and may not, cannot pay for the images of an attack,
     or can do nothing behind a chain of defences and does not skip it; or if no adversary is left there.
+    Raises SpecError if a defence moves codes along an attribute that nothing scores.
 
     Args:
         adversaries: of the spec.
@@ -26,6 +28,8 @@ def require_applicable(
         codes: who draws codes.
         attacks: say how many queries each pays for.
     """
+    for attribute in attributes(chains):
+        require_attribute(attribute)
     _require_payable(adversaries, codes, attacks)
     bought = [paid for attack in attacks if (paid := attack.needs().purchase)]
     for chain in filter(None, chains):
@@ -41,6 +45,7 @@ def require_applicable(
                 f"adversaries: all of them skip {chain_label(chain)}. Add naive, or leave the defence out"
             )
         for adversary in fitting:
+            _require_whole(adversary, chain, attacks)
             _require_enough(adversary, chain, min(bought, default=None))
 
 
@@ -59,6 +64,8 @@ def _require_payable(
     for attack in attacks:
         paid, images = attack.needs().purchase, attack.fewest_images()
         if paid and paid < most * images:
+            if most == 1:
+                raise ValueError(f"query_budget must be at least {images} for {attack.label()}; got {paid}")
             what = "one image" if images == 1 else f"the {images} images that {attack.label()} needs"
             raise ValueError(
                 f"query_budget of {paid} does not pay for {what} of {most} copies. Set it to at least "
@@ -70,6 +77,24 @@ def _require_payable(
             raise ValueError(
                 f"adversaries: {kind} sends every code {said.copies} times, so that query_budget must be a "
                 f"multiple of {said.copies}; got {odd[0]}"
+            )
+
+
+def _require_whole(adversary: Adversary, chain: Chain, attacks: Sequence[AttackSettings]) -> None:
+    """Raise ValueError if an attack needs images as they were bought, and the adversary makes others of
+    them."""
+    if adversary.rework(chain) is None:
+        return
+    for attack in attacks:
+        if attack.needs().codes:
+            raise ValueError(
+                f"adversaries: {adversary.kind} makes other images of its purchase, and {attack.label()} "
+                "learns which code each bought image has. Leave one of the two out"
+            )
+        if attack.held_out is not None:
+            raise ValueError(
+                f"adversaries: {adversary.kind} makes images that are alike of its purchase, so that what "
+                f"{attack.label()} holds out (`held_out`) would be trained on, too. Leave one of the two out"
             )
 
 

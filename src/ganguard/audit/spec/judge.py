@@ -5,7 +5,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SerializeAsAny
 
 from ganguard.metrics.features.network import FeatureSettings, parse_features, pinned
+from ganguard.metrics.features.random_network import RandomNetwork
 
+JUDGE_OF_ALL = RandomNetwork(seed=2)
+"""Of an adversary that cannot train a network: anybody can make this one. Noise that misleads networks has
+another seed, and a spec whose grader has this one is refused."""
 Judge = FeatureSettings | Literal["own", "audit"]
 
 

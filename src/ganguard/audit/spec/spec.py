@@ -20,6 +20,7 @@ from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
+from ganguard.audit.spec.judge import JUDGE_OF_ALL
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
@@ -27,7 +28,6 @@ from ganguard.base.cache import canonical_json
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import NonNegative, Positive, Words, one_line
-from ganguard.comparison.directions import require_attribute
 from ganguard.data.dataset import DatasetField
 from ganguard.targets.ask import Ask
 from ganguard.targets.protocol import Codes
@@ -59,7 +59,9 @@ def _attacks(value: object) -> list[AttackSettings]:
         if item == STRONGEST:
             item = {"kind": STRONGEST, "query_budget": list(BUDGETS)}
         if not isinstance(item, Mapping):
-            raise SpecError(f"attacks.{number} must be a mapping with `kind`; got {item!r}.")
+            raise SpecError(
+                f"attacks.{number} must be a mapping with `kind`, or the word `strongest`; got {item!r}."
+            )
         found += [_attack(number, values) for values in swept(item, f"attacks.{number}", SWEPT)]
     return found
 
@@ -170,6 +172,8 @@ class Spec(ChosenFeatures):
                 "target_seeds trains targets, and this one exists already. Set target: {train: …}, or leave "
                 "target_seeds out"
             )
+        if wanted and self.purchase:
+            raise ValueError("target_seeds and purchase exclude each other: bought images are of one target")
         return self
 
     @model_validator(mode="after")
@@ -275,9 +279,14 @@ class Spec(ChosenFeatures):
         return self
 
     @model_validator(mode="after")
-    def _scorable(self) -> "Spec":
-        for attribute in attributes(self.defences):
-            require_attribute(attribute)
+    def _judged_by_another(self) -> "Spec":
+        judging = any(attack.needs().judging for attack in self.attacks)
+        own = self.judge_features == "own" and any(attack.needs().real_fraction for attack in self.attacks)
+        if (judging or own) and self.features == JUDGE_OF_ALL:
+            raise ValueError(
+                "features: adversaries judge by the random_network of seed 2, which must not grade them, "
+                "too. Set another seed"
+            )
         return self
 
     def asks(self, attack: AttackSettings | None) -> Ask:

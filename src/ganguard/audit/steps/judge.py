@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ganguard.audit.spec.judge import JUDGE_OF_ALL
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError
@@ -17,13 +18,9 @@ from ganguard.base.seeds import derived_seed, seeded_weights
 from ganguard.comparison.embedding import Embedding, FeatureDescription, load_embedding
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
 from ganguard.metrics.features.network import FeatureSettings, Standardisation, extract, load_features
-from ganguard.metrics.features.random_network import RandomNetwork
 from ganguard.training.supervised import train_classifier
 
 _FOLDER = "judge"
-WITHOUT_CLASSES = RandomNetwork(seed=2)
-"""Of a judge whose images have no classes. Neither the grader's random weights nor those that adversarial
-noise misleads by default have this seed."""
 
 
 def write_judge(
@@ -51,7 +48,7 @@ def write_judge(
     """
     learnt = labels.of(labels.numbers >= 0) if labels is not None else None
     has_classes = learnt is not None and len(learnt.numbers.unique()) > 1
-    chosen = settings or (Classifier(width=24, dimensions=48, steps=300) if has_classes else WITHOUT_CLASSES)
+    chosen = settings or (Classifier(width=24, dimensions=48, steps=300) if has_classes else JUDGE_OF_ALL)
     there = directory / _FOLDER
     there.mkdir(exist_ok=True)
     if isinstance(chosen, Classifier):

@@ -65,7 +65,7 @@ def knowledge_of(
     return Knowledge(own, judge, _judged_by(network, said, judged), real_labels=labels)
 
 
-def judging(features: str, compute: Compute) -> Callable[[Tensor, Tensor], tuple[Judge, str]]:
+def judging(features: str, channels: int, compute: Compute) -> Callable[[Tensor, Tensor], tuple[Judge, str]]:
     """Return the maker of a judge for an adversary that has nothing but its purchase.
 
     It judges by the images of the purchase that it holds out. All bought images give the network a scale, if
@@ -73,13 +73,14 @@ def judging(features: str, compute: Compute) -> Callable[[Tensor, Tensor], tuple
 
     Args:
         features: the network to compare by, named as for `ganguard measure`.
+        channels: of the images.
         compute: device type and threads.
 
-    Raises InputError, as the judge is made, if there is no such network.
+    Raises InputError if there is no such network.
     """
+    _, network, given = network_of(features, channels, compute)
 
     def make(bought: Tensor, held_out: Tensor) -> tuple[Judge, str]:
-        _, network, given = network_of(features, bought.shape[1], compute)
         scale = given or Standardisation.fit(extract(network, bought, compute), "the purchase")
         judge = judge_by(lambda images: scale(extract(network, images, compute)), bought[held_out])
         said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"bought": bought}

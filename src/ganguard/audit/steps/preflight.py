@@ -41,6 +41,7 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
         if needs.real_fraction is not None:
             where = "`real`" if call.inputs.trained_on == call.inputs.real else "`target.train.dataset`"
             _require_as_many(attack, len(trained_on.classes), where, honest=False)
+            attack.require_real_classes(len(trained_on.classes))
         if call.settings.honest and attack.from_scratch():
             _require_as_many(attack, len(real.classes), "`real`", honest=True)
         if needs.real_fraction is not None:

@@ -60,7 +60,7 @@ def _knowledge(
     if inputs.known:
         known = knowledge(inputs.known, inputs.features, call.compute)
     if settings.judged_with:
-        known = replace(known, judge_by=judging(settings.judged_with, call.compute))
+        known = replace(known, judge_by=judging(settings.judged_with, target.image_shape[0], call.compute))
     if settings.guess:
         tools = tools_for(target.image_shape[0], call.compute)
         known = replace(known, guessed_defence=guess_of(settings.guess, tools, settings.asking))

@@ -206,3 +206,41 @@ def test_adversaries_that_ask_alike_share_a_purchase_whoever_comes_first() -> No
     behind = [(bought.scenario.who, bought.also) for bought in plan.purchases if bought.scenario.defence]
     assert behind == [(None, ()), (first, (second,))]
     assert len({step.name for step in plan.steps}) == len(plan.steps)
+
+
+REWORKING: dict[str, object] = {
+    "codes": "client",
+    "defences": ["none", {"kind": "gaussian_noise", "std": 0.1}],
+    "adversaries": ["naive", {"kind": "denoising"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("attack", "said"),
+    [
+        ({"kind": "distillation", "architecture": "sngan"}, "learns which code each bought image has"),
+        (
+            {"kind": "fidelity", "architecture": "flow", "held_out": 0.1},
+            r"holds out \(`held_out`\) would be trained on",
+        ),
+    ],
+)
+def test_who_needs_images_as_they_were_bought_meets_no_adversary_that_makes_others(
+    attack: dict[str, str | float], said: str
+) -> None:
+    with pytest.raises(SpecError, match=said):
+        spec(**REWORKING, attacks=[{**attack, "query_budget": 500}])
+
+
+def test_nobody_is_graded_by_the_network_that_judges() -> None:
+    grader: dict[str, object] = {"features": {"kind": "random_network", "seed": 2}}
+    with pytest.raises(SpecError, match="Set another seed"):
+        spec(**grader, attacks="strongest")
+    spec(**grader)
+
+
+def test_a_budget_gives_at_least_one_image_to_hold_out() -> None:
+    flow = {"kind": "fidelity", "architecture": "flow", "held_out": 0.01}
+    with pytest.raises(SpecError, match="query_budget must be at least 51 here; got 50"):
+        spec(attacks=[{**flow, "query_budget": 50}])
+    spec(attacks=[{**flow, "query_budget": 51}])
