@@ -18,8 +18,9 @@ from ganguard.attacks.labels import held_labels, told_of
 from ganguard.attacks.protocol import Attack, Knowledge, Needs, Relation, Substitute, Workspace
 from ganguard.attacks.real_images import RealImagesSettings, require_real, train_with_real
 from ganguard.attacks.subsampling.density_ratio import RATIOS
+from ganguard.attacks.subsampling.reading import Shown, scores_of
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
-from ganguard.attacks.subsampling.refining import Shown, refine, require_readable, scores_of
+from ganguard.attacks.subsampling.refining import refine, require_readable
 from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
@@ -128,7 +129,16 @@ def _refined(
     if before is not None:
         return before
     with use_threads(workspace.compute.threads):
-        refinement = refine(images, X_r, D, settings.refining, judge, seed=seed, shown=shown)
+        refinement = refine(
+            images,
+            X_r,
+            D,
+            settings.refining,
+            judge,
+            seed=seed,
+            shown=shown,
+            judge_against=knowledge.judge_against,
+        )
     write_refinement(refinement, workspace.directory, identity)
     return refinement.kept
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from ganguard.architectures.networks import classes_of
 from ganguard.attacks.class_names import class_names_of, require_learnt_classes, require_scored_classes
 from ganguard.attacks.protocol import Knowledge
-from ganguard.attacks.subsampling.refining import Shown
+from ganguard.attacks.subsampling.reading import Shown
 from ganguard.base.errors import DataError
 from ganguard.base.labels import Labels
 from ganguard.queries.store import Store

@@ -210,6 +210,8 @@ class Knowledge:
         judge: function from images (N, C, H, W) uint8 to a number; lower is better. It is made of other real
             images that the adversary holds, never of the sets that grade the substitute.
         judged_by: digest of the judge. A training that another judge watched is not continued.
+        judge_against: function from real images (h, C, H, W) uint8 to a judge by these instead, which
+            compares as `judge` does.
         domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
         domain_labels: their classes.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
@@ -228,6 +230,7 @@ class Knowledge:
     judge_by: Callable[[Tensor, Tensor], tuple[Callable[[Tensor], float], str]] | None = None
     real_labels: Labels | None = None
     domain_labels: Labels | None = None
+    judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def fit_density_ratio(
     for NaN or infinity.
     """
     entry = cast(RatioKind, RATIOS.load(kind))
-    real, fake = _require(real, fake)
+    real, fake = require_rows(real, fake)
     generator = torch_generator(seed, "density_ratio")
     fit_real, held_real = _halves(len(real), generator)
     fit_fake, held_fake = _halves(len(fake), generator)
@@ -127,8 +127,9 @@ def _halves(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return order[:middle], order[middle:]
 
 
-def _require(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as float64 on the CPU. Raises SpecError if a ratio cannot be fitted to them."""
+def require_rows(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows (m, F) of real and (n, F) of generated images as float64 on the CPU. Raises SpecError if a
+    ratio cannot be fitted to them."""
     found = [rows.detach().cpu().double() for rows in (real, fake)]
     for rows, name in zip(found, ("real", "generated"), strict=True):
         if rows.ndim != 2 or rows.shape[1] != found[0].shape[1]:

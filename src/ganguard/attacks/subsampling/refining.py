@@ -8,31 +8,24 @@ nothing is bought twice. Tempering raises the ratio to a power in [0, 1], which 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganguard.attacks.subsampling.density_ratio import JudgedRatio, Reads, fit_density_ratio, reads_of
+from ganguard.attacks.subsampling.crossed import CrossFitted
+from ganguard.attacks.subsampling.density_ratio import JudgedRatio, reads_of
 from ganguard.attacks.subsampling.metropolis_hastings import (
     Chains,
     ChainsStuck,
     metropolis_hastings,
 )
 from ganguard.attacks.subsampling.proposals import Pool, Stream
+from ganguard.attacks.subsampling.reading import NOTHING_SHOWN, OutputsOfD, Shown, read
 from ganguard.attacks.subsampling.refining_settings import PLAIN, Refining
-from ganguard.base.errors import SpecError, StepError, TargetError
+from ganguard.base.errors import SpecError, StepError
 from ganguard.targets.protocol import Discriminator
-
-
-class Shown(NamedTuple):
-    """The classes (N,) of bought images and (m,) of real ones; None without classes."""
-
-    bought: Tensor | None
-    real: Tensor | None
-
-
-NOTHING_SHOWN = Shown(None, None)
 
 
 @dataclass(frozen=True)
@@ -65,7 +58,7 @@ class Refinement:
     """The refined sets that were tried, and the one that was chosen.
 
     Attributes:
-        ratio: the density ratio.
+        ratio: the density ratio, or those of all folds.
         log_ratios: (N,), of the bought images.
         tried: the refined sets, by ascending power.
         stuck: powers at which the chains never left their real images, with the reason.
@@ -74,7 +67,7 @@ class Refinement:
             its chains were stuck. The paper's own algorithm differs from it: see `Refining.algorithm`.
     """
 
-    ratio: JudgedRatio
+    ratio: JudgedRatio | CrossFitted
     log_ratios: Tensor
     tried: tuple[Refined, ...]
     stuck: dict[float, str]
@@ -101,6 +94,7 @@ def refine(
     *,
     seed: int,
     shown: Shown = NOTHING_SHOWN,
+    judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None = None,
 ) -> Refinement:
     """Refine a purchase by Algorithm 1 of Hu & Pang, tempered.
 
@@ -114,12 +108,14 @@ def refine(
         judge: from images as they would be trained on, repeats included, to a score; lower is better.
         seed: seed of the fits and of the chains.
         shown: the classes of both kinds of images, as which a conditional D scores them.
+        judge_against: makes a judge of some of `real`. Cross-fitting needs it.
 
-    Raises SpecError for too few images, fewer than 4 real ones, and NaN from D. Raises StepError if the
-    chains are stuck at every power, or if the judge gives no finite number.
+    Raises SpecError for too few images, fewer than 4 real ones, NaN from D, and cross-fitting without
+    `judge_against`. Raises StepError if the chains are stuck at every power, or if the judge gives no finite
+    number.
     """
     settings.require_budget(len(images), len(real))
-    rows = _Rows(D, images, real, shown)
+    rows = OutputsOfD(D, images, real, shown)
     if settings.proposals == "pool":
         source, fitted = _FromPool(settings, seed), len(images)
     else:
@@ -131,22 +127,60 @@ def refine(
         if power > 0:
             chains = source.walk(of_real[ratio.held_out], of_images, len(kept), seed)
             kept = chains.handles
-        score = float(judge(images[kept[: settings.judged]]))
-        if not math.isfinite(score):
-            raise StepError(
-                f"the judge of refined images gave {score} at power {power:g}. Check the images and the "
-                "judge's real ones."
-            )
-        return Refined(power, kept, score, chains)
+        return _judged(power, kept, judge(images[kept[: settings.judged]]), chains)
 
-    ratio = rows.fit(settings.ratio, fitted, seed, to_all=settings.algorithm == "paper")
     plain_ratio = rows.fit(PLAIN, len(real), seed)
-    tried, stuck = _tried(lambda power: walk(ratio, power), sorted(set(settings.powers)))
+    if settings.fitting == "crossed":
+        ratio = rows.cross_fit(settings.ratio, settings.count or len(images), seed)
+        log_ratios = ratio.of_bought
+        choose = _crossed(ratio, images, real, settings, judge_against, seed)
+    else:
+        ratio = rows.fit(settings.ratio, fitted, seed, to_all=settings.algorithm == "paper")
+        log_ratios = rows.log_ratios(ratio)[0]
+        choose = partial(walk, ratio)
+    tried, stuck = _tried(choose, sorted(set(settings.powers)))
     if not tried:
         raise StepError(next(iter(stuck.values())))
-    plain, _ = _tried(lambda power: walk(plain_ratio, power), [1.0])
-    log_ratios = rows.log_ratios(ratio)[0]
+    plain, _ = _tried(partial(walk, plain_ratio), [1.0])
     return Refinement(ratio, log_ratios, tuple(tried), stuck, plain_ratio, plain[0] if plain else None)
+
+
+def _crossed(
+    ratio: CrossFitted,
+    images: Tensor,
+    real: Tensor,
+    settings: Refining,
+    judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None,
+    seed: int,
+) -> Callable[[float], Refined]:
+    """Return the function from a power to the set that the ratios of all folds choose."""
+    if judge_against is None:
+        raise SpecError(
+            "refining.fitting: crossed needs a maker of judges, from real images to a judge; this adversary "
+            "has none. Set fitting to split."
+        )
+    judges = [judge_against(real[fold.real]) for fold in ratio.folds]
+
+    def choose(power: float) -> Refined:
+        kept, chains = ratio.unrefined(), None
+        if power > 0:
+            never_moved = settings.never_moved or "discard"
+            chains = ratio.walk(power, steps=settings.steps, never_moved=never_moved, seed=seed)
+            kept = chains.handles
+        return _judged(power, kept, ratio.score(kept, images, judges, settings.judged), chains)
+
+    return choose
+
+
+def _judged(power: float, kept: Tensor, score: float, chains: Chains | None) -> Refined:
+    """Return the set of a power. Raises StepError if its score is not finite."""
+    score = float(score)
+    if not math.isfinite(score):
+        raise StepError(
+            f"the judge of refined images gave {score} at power {power:g}. Check the images and the "
+            "judge's real ones."
+        )
+    return Refined(power, kept, score, chains)
 
 
 @dataclass(frozen=True)
@@ -194,33 +228,6 @@ class _FromStream:
         )
 
 
-class _Rows:
-    """The outputs of D that density ratios read, for bought and for real images. D runs once on each."""
-
-    def __init__(self, D: Discriminator, images: Tensor, real: Tensor, shown: Shown) -> None:
-        self._D, self._sets, self._shown = D, (images, real), shown
-        self._read: dict[Reads, tuple[Tensor, Tensor]] = {}
-
-    def fit(self, kind: str, fakes: int, seed: int, *, to_all: bool = False) -> JudgedRatio:
-        """Fit a ratio to half of the first `fakes` bought images and of the real ones, or to all of them."""
-        of_images, of_real = self._of(reads_of(kind))
-        return fit_density_ratio(kind, of_real, of_images[:fakes], seed=seed, to_all=to_all)
-
-    def log_ratios(self, ratio: JudgedRatio) -> tuple[Tensor, Tensor]:
-        """Return log r of all bought images, and of all real ones."""
-        of_images, of_real = self._of(ratio.reads)
-        return ratio.log_ratio(of_images), ratio.log_ratio(of_real)
-
-    def _of(self, reads: Reads) -> tuple[Tensor, Tensor]:
-        if reads not in self._read:
-            (images, real), (of_images, of_real) = self._sets, self._shown
-            self._read[reads] = (
-                read(reads, self._D, images, of_images),
-                read(reads, self._D, real, of_real),
-            )
-        return self._read[reads]
-
-
 def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[Refined], dict[float, str]]:
     """Return the refined set of each power, and for each power at which the chains were stuck the reason."""
     tried: list[Refined] = []
@@ -231,11 +238,6 @@ def _tried(walk: Callable[[float], Refined], powers: list[float]) -> tuple[list[
         except ChainsStuck as problem:
             stuck[power] = str(problem)
     return tried, stuck
-
-
-def scores_of(D: Discriminator, images: Tensor, shown: Tensor | None) -> Tensor:
-    """Return D's scores (N,) of images (N, C, H, W) uint8, shown as images of classes (N,) if any."""
-    return D.scores(images) if shown is None else D.scores(images, shown)
 
 
 def require_readable(
@@ -250,20 +252,3 @@ def require_readable(
     grey = torch.full((2, *image_shape), 128, dtype=torch.uint8)
     for kind in (settings.ratio, PLAIN):
         read(reads_of(kind), D, grey, torch.zeros(2, dtype=torch.int64) if conditional else None)
-
-
-def read(reads: Reads, D: Discriminator, images: Tensor, shown: Tensor | None = None) -> Tensor:
-    """Return D's scores (N, 1) or features (N, F) of images (N, C, H, W) uint8, as float64.
-
-    shown: the classes of the images, (N,), for a conditional D.
-
-    Raises SpecError for NaN or infinity, and TargetError for features of another shape.
-    """
-    rows = D.features(images) if reads == "features" else scores_of(D, images, shown)[:, None]
-    if rows.ndim != 2 or len(rows) != len(images):
-        raise TargetError(
-            f"the discriminator's features of {len(images)} images must be (N, F); got {tuple(rows.shape)}."
-        )
-    if not torch.isfinite(rows).all():
-        raise SpecError("the discriminator gave NaN or infinity. Check its weights.")
-    return rows.double()

@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ganguard.attacks.subsampling.crossed import FEWEST_KEPT
 from ganguard.attacks.subsampling.density_ratio import FEWEST, reads_of
 from ganguard.attacks.subsampling.metropolis_hastings import NeverMoved
 from ganguard.base.errors import SpecError
@@ -16,6 +17,7 @@ TO_THE_LETTER: dict[str, Any] = {
     "proposals": "stream",
     "never_moved": "discard",
     "powers": [1.0],
+    "fitting": "split",
 }
 """What Algorithm 1 of Hu & Pang (2021) decides, beside what the ratio is fitted to and where chains begin."""
 
@@ -41,10 +43,13 @@ class Refining(Sparse):
         never_moved: what happens to a chain that never left its real image. None means "discard" in a pool,
             and "restart" in a stream, which has no further chains to run.
         powers: powers of the ratio, in [0, 1], among which the judge chooses.
-        judged: images of each refined set that the judge sees.
+        judged: images of each refined set that the judge sees; with "crossed", of each fold's.
+        fitting: "split" fits the ratio to one half of the images, and a judge of other real images chooses.
+            "crossed" fits a ratio without each fold of X_r and of a pool in turn, and that fold's real images
+            judge what the ratio keeps of the fold's bought ones. Keys and records leave out "split".
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"algorithm"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"algorithm", "fitting"})
     algorithm: Literal["tempered", "paper"] = "tempered"
     ratio: Annotated[str, AfterValidator(_known_ratio)] = "feature_head"
     steps: Positive = 640
@@ -59,6 +64,7 @@ class Refining(Sparse):
         1.0,
     )
     judged: Annotated[int, Field(ge=FEWEST_JUDGED)] = 2000
+    fitting: Literal["split", "crossed"] = "split"
 
     @model_validator(mode="before")
     @classmethod
@@ -77,6 +83,10 @@ class Refining(Sparse):
     def _counted(self) -> "Refining":
         if self.proposals == "stream" and self.count is None:
             raise ValueError("proposals: stream needs count, the number of images to keep")
+        if self.fitting == "crossed" and self.proposals == "stream":
+            raise ValueError("fitting: crossed refines a pool; set proposals to pool, or fitting to split")
+        if self.fitting == "crossed" and self.count is not None and self.count < FEWEST_KEPT:
+            raise ValueError(f"fitting: crossed needs a count of at least {FEWEST_KEPT}; got {self.count}")
         return self
 
     def require_budget(self, bought: int, own: int) -> None:

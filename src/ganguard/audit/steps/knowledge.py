@@ -1,6 +1,7 @@
 """What an adversary that holds real images knows: those to train with, and a judge of those held out."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,8 +33,8 @@ def knowledge(known: Path, features: Path | None, compute: Compute) -> Knowledge
     embed = load_embedding(features, compute) if features else read_judge(known, compute)
     scale = {"scale/mean": embed.standardise.mean, "scale/std": embed.standardise.std}
     labels = read_known_labels(known)
-    judge = judge_by(embed, judged)
-    return Knowledge(own, judge, _judged_by(embed.network, scale, judged), real_labels=labels)
+    judge, digest = judge_by(embed, judged), _judged_by(embed.network, scale, judged)
+    return Knowledge(own, judge, digest, real_labels=labels, judge_against=partial(judge_by, embed))
 
 
 def knowledge_of(
@@ -57,12 +58,16 @@ def knowledge_of(
     scale = given or Standardisation.fit(
         extract(network, torch.cat([own, judged]), compute), "the adversary's own set"
     )
-    judge = judge_by(lambda images: scale(extract(network, images, compute)), judged)
+
+    def embed(images: Tensor) -> Tensor:
+        return scale(extract(network, images, compute))
+
+    judge = judge_by(embed, judged)
     # A scale that was fitted follows from the network and the images, but for its last bits, which threads
     # may change.
     said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"own": own}
-    labels = real.labels_of(rows[0])
-    return Knowledge(own, judge, _judged_by(network, said, judged), real_labels=labels)
+    digest, labels = _judged_by(network, said, judged), real.labels_of(rows[0])
+    return Knowledge(own, judge, digest, real_labels=labels, judge_against=partial(judge_by, embed))
 
 
 def judging(features: str, channels: int, compute: Compute) -> Callable[[Tensor, Tensor], tuple[Judge, str]]:
