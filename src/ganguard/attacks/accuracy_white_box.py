@@ -20,7 +20,7 @@ from ganguard.attacks.real_images import RealImagesSettings, require_real, train
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.reading import Shown, scores_of
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
-from ganguard.attacks.subsampling.refining import refine, require_readable
+from ganguard.attacks.subsampling.refining import refine, require_judges, require_readable
 from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
@@ -80,13 +80,16 @@ def run(
     """Buy `query_budget` images, refine them with D and X_r, train on those kept, and then on X_r.
 
     Raises:
-        SpecError: there is no X_r, the budget is too small for refining, or D gives NaN.
+        SpecError: there is no X_r, the budget is too small for refining, cross-fitting has no judges, or D
+            gives NaN.
         DataError: X_r lacks the classes that the substitute learns, or that D scores.
         StepError: all chains are stuck.
         BudgetError: the account cannot pay; raised before an image is bought.
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
+    if settings.refining.fitting == "crossed":
+        require_judges(knowledge.judge_against)
     held = held_labels(settings, target, knowledge, X_r)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     told = told_of(settings, target, workspace.store, held, len(images))

@@ -23,7 +23,7 @@ from ganguard.attacks.subsampling.metropolis_hastings import (
 )
 from ganguard.attacks.subsampling.proposals import Pool, Stream
 from ganguard.attacks.subsampling.reading import NOTHING_SHOWN, OutputsOfD, Shown, read
-from ganguard.attacks.subsampling.refining_settings import PLAIN, Refining
+from ganguard.attacks.subsampling.refining_settings import PLAIN, MakesJudges, Refining
 from ganguard.base.errors import SpecError, StepError
 from ganguard.targets.protocol import Discriminator
 
@@ -94,7 +94,7 @@ def refine(
     *,
     seed: int,
     shown: Shown = NOTHING_SHOWN,
-    judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None = None,
+    judge_against: MakesJudges | None = None,
 ) -> Refinement:
     """Refine a purchase by Algorithm 1 of Hu & Pang, tempered.
 
@@ -150,16 +150,11 @@ def _crossed(
     images: Tensor,
     real: Tensor,
     settings: Refining,
-    judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None,
+    judge_against: MakesJudges | None,
     seed: int,
 ) -> Callable[[float], Refined]:
     """Return the function from a power to the set that the ratios of all folds choose."""
-    if judge_against is None:
-        raise SpecError(
-            "refining.fitting: crossed needs a maker of judges, from real images to a judge; this adversary "
-            "has none. Set fitting to split."
-        )
-    judges = [judge_against(real[fold.real]) for fold in ratio.folds]
+    judges = [require_judges(judge_against)(real[fold.real]) for fold in ratio.folds]
 
     def choose(power: float) -> Refined:
         kept, chains = ratio.unrefined(), None
@@ -170,6 +165,16 @@ def _crossed(
         return _judged(power, kept, ratio.score(kept, images, judges, settings.judged), chains)
 
     return choose
+
+
+def require_judges(judge_against: MakesJudges | None) -> MakesJudges:
+    """Return the maker of judges that cross-fitting needs. Raises SpecError if there is none."""
+    if judge_against is None:
+        raise SpecError(
+            "refining.fitting: crossed needs a maker of judges, from real images to a judge; this adversary "
+            "has none. Set fitting to split."
+        )
+    return judge_against
 
 
 def _judged(power: float, kept: Tensor, score: float, chains: Chains | None) -> Refined:

@@ -1,8 +1,10 @@
 """How a purchase is refined: the paper's algorithm to the letter, or ours."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, model_validator
+from torch import Tensor
 
 from ganguard.attacks.subsampling.crossed import FEWEST_KEPT
 from ganguard.attacks.subsampling.density_ratio import FEWEST, reads_of
@@ -12,6 +14,7 @@ from ganguard.base.settings import Positive, Sparse
 
 PLAIN = "logistic"  # the ratio of Algorithm 1
 FEWEST_JUDGED = 2  # images that a judge's distance needs
+MakesJudges = Callable[[Tensor], Callable[[Tensor], float]]
 TO_THE_LETTER: dict[str, Any] = {
     "ratio": PLAIN,
     "proposals": "stream",

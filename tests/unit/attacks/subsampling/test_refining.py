@@ -1,6 +1,9 @@
 """Refining a purchase: where chains begin, what a stream costs, and that a resumed attack does not choose
 anew."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,35 @@ def test_a_resumed_attack_takes_what_was_chosen(tmp_path: Path, monkeypatch: pyt
     )
     assert attack(WhiteBox(), tmp_path, **settings).checkpoint == first.checkpoint
     assert torch.equal(read_tensors(tmp_path / KEPT)[0]["kept"], before)
+
+
+def test_an_attack_refines_by_folds_and_takes_what_was_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def judge_against(real: torch.Tensor) -> Callable[[torch.Tensor], float]:
+        asked.append(len(real))
+        return judge
+
+    settings = {
+        "kind": "accuracy_white_box",
+        "refining": {"steps": 10, "ratio": "logistic", "fitting": "crossed"},
+    }
+    target = WhiteBox()
+    with pytest.raises(SpecError, match="crossed needs a maker of judges"):
+        attack(target, tmp_path / "without", **settings)
+    assert target.asked == 0
+    knows = replace(KNOWLEDGE, judge_against=judge_against)
+    first = attack(WhiteBox(), tmp_path / "with", knows, **settings)
+    assert asked == [6] * 5  # all 30 real images judge
+    said = json.loads((tmp_path / "with" / REFINEMENT).read_text())
+    assert said["ratio"]["real"] == 30 and said["ratio"]["fake"] == 200
+    assert len(read_tensors(tmp_path / "with" / KEPT)[0]["kept"]) == 200
+    monkeypatch.setattr(
+        "ganguard.attacks.accuracy_white_box.refine", lambda *a, **k: pytest.fail("refined again")
+    )
+    assert attack(WhiteBox(), tmp_path / "with", knows, **settings).checkpoint == first.checkpoint
 
 
 def test_another_refining_in_the_same_directory_chooses_anew(tmp_path: Path) -> None:
