@@ -20,7 +20,7 @@ from ganguard.attacks.real_images import RealImagesSettings, require_real, train
 from ganguard.attacks.subsampling.density_ratio import RATIOS
 from ganguard.attacks.subsampling.reading import Shown, scores_of
 from ganguard.attacks.subsampling.refinement_files import kept_before, write_refinement
-from ganguard.attacks.subsampling.refining import refine, require_judges, require_readable
+from ganguard.attacks.subsampling.refining import refine, require_readable
 from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.base.cache import content_key, tensor_digest
 from ganguard.base.compute import use_threads
@@ -88,8 +88,7 @@ def run(
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     settings.require_known(len(X_r))
-    if settings.refining.fitting == "crossed":
-        require_judges(knowledge.judge_against)
+    settings.refining.require_judges(knowledge.judge_against)
     held = held_labels(settings, target, knowledge, X_r)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     told = told_of(settings, target, workspace.store, held, len(images))

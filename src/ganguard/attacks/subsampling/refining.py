@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from ganguard.attacks.subsampling.metropolis_hastings import (
 from ganguard.attacks.subsampling.proposals import Pool, Stream
 from ganguard.attacks.subsampling.reading import NOTHING_SHOWN, OutputsOfD, Shown, read
 from ganguard.attacks.subsampling.refining_settings import PLAIN, MakesJudges, Refining
-from ganguard.base.errors import SpecError, StepError
+from ganguard.base.errors import StepError
 from ganguard.targets.protocol import Discriminator
 
 
@@ -115,6 +115,7 @@ def refine(
     number.
     """
     settings.require_budget(len(images), len(real))
+    settings.require_judges(judge_against)
     rows = OutputsOfD(D, images, real, shown)
     if settings.proposals == "pool":
         source, fitted = _FromPool(settings, seed), len(images)
@@ -133,7 +134,7 @@ def refine(
     if settings.fitting == "crossed":
         ratio = rows.cross_fit(settings.ratio, settings.count or len(images), seed)
         log_ratios = ratio.of_bought
-        choose = _crossed(ratio, images, real, settings, judge_against, seed)
+        choose = _crossed(ratio, images, real, settings, cast(MakesJudges, judge_against), seed)
     else:
         ratio = rows.fit(settings.ratio, fitted, seed, to_all=settings.algorithm == "paper")
         log_ratios = rows.log_ratios(ratio)[0]
@@ -150,11 +151,11 @@ def _crossed(
     images: Tensor,
     real: Tensor,
     settings: Refining,
-    judge_against: MakesJudges | None,
+    judge_against: MakesJudges,
     seed: int,
 ) -> Callable[[float], Refined]:
     """Return the function from a power to the set that the ratios of all folds choose."""
-    judges = [require_judges(judge_against)(real[fold.real]) for fold in ratio.folds]
+    judges = [judge_against(real[fold.real]) for fold in ratio.folds]
 
     def choose(power: float) -> Refined:
         kept, chains = ratio.unrefined(), None
@@ -165,16 +166,6 @@ def _crossed(
         return _judged(power, kept, ratio.score(kept, images, judges, settings.judged), chains)
 
     return choose
-
-
-def require_judges(judge_against: MakesJudges | None) -> MakesJudges:
-    """Return the maker of judges that cross-fitting needs. Raises SpecError if there is none."""
-    if judge_against is None:
-        raise SpecError(
-            "refining.fitting: crossed needs a maker of judges, from real images to a judge; this adversary "
-            "has none. Set fitting to split."
-        )
-    return judge_against
 
 
 def _judged(power: float, kept: Tensor, score: float, chains: Chains | None) -> Refined:

@@ -111,3 +111,11 @@ class Refining(Sparse):
             needed, why = FEWEST, "a density ratio"
         if bought < needed:
             raise SpecError(f"query_budget must be at least {needed:,} for {why}; got {bought:,}.")
+
+    def require_judges(self, judge_against: MakesJudges | None) -> None:
+        """Raise SpecError if cross-fitting lacks the maker of its judges."""
+        if self.fitting == "crossed" and judge_against is None:
+            raise SpecError(
+                "refining.fitting: crossed needs a maker of judges, from real images to a judge; this "
+                "adversary has none. Set fitting to split."
+            )
