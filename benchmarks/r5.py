@@ -122,7 +122,7 @@ def trained(images: Tensor, place: Path, stops: Sequence[int], *, n_dis: int, se
         if (kept := place / f"step-{stop}").is_dir():
             continue
         settings = TrainingSettings.model_validate(
-            {**RECIPE, "steps": stop, "n_dis": n_dis, "checkpoint_every": 10**6}
+            {**RECIPE, "steps": stop, "n_dis": n_dis, "checkpoint_every": 100}
         )
         copy_directory(train_generator(images, settings, place, seed=seed, compute=COMPUTE), kept)
 
@@ -337,9 +337,15 @@ class Found:
             return "undecided"
         return "helps" if self.mean < 1 else "hurts"
 
-    def __str__(self) -> str:
+    @property
+    def untested(self) -> str:
+        """The mean and its interval, and how many targets they are of unless they are of all."""
         low, high = self.interval
-        return f"{self.mean:.2f} ({low:.2f}-{high:.2f}) {self.verdict}, n {len(self.logs)}"
+        fewer = f", n {len(self.logs)}" if len(self.logs) < len(SEEDS) else ""
+        return f"{self.mean:.2f} ({low:.2f}-{high:.2f}){fewer}"
+
+    def __str__(self) -> str:
+        return self.untested + (f" **{self.verdict}**" if self.verdict != "undecided" else "")
 
 
 def of_targets(logs: Sequence[float]) -> Found:
@@ -420,8 +426,9 @@ def lines(found: Cells) -> Iterator[str]:
         yield "| kind | m | " + " | ".join((*ARMS, BESIDE)) + " |\n" + "|---" * (3 + len(ARMS)) + "|"
         for (kind, m), by_seed in found.items():
             said = of_cell(by_seed, grade)
-            cols = [str(said.get(arm, "too few targets")) for arm in (*ARMS, BESIDE)]
-            yield f"| {kind} | {m} | " + " | ".join(cols) + " |"
+            tested = [str(said.get(arm, "too few targets")) for arm in ARMS]
+            beside = said[BESIDE].untested if BESIDE in said else "too few targets"
+            yield f"| {kind} | {m} | " + " | ".join([*tested, beside]) + " |"
         for held, which in enumerate(("least", "middle", "most")[: max(map(len, _held(found)), default=0)]):
             said = over_kinds(found, held, grade)
             yield f"| all kinds | {which} | " + " | ".join(str(said.get(arm, "-")) for arm in ARMS) + " | |"
