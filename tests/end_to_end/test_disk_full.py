@@ -25,7 +25,7 @@ PLACES = {
     "ganguard.base.grids:write_bytes": "grid.png",
     "ganguard.audit.engine.cache:write_json": "step.json",
     "ganguard.training.loop:save_state": "training.safetensors",
-    "ganguard.training.loop:save_checkpoint": "checkpoint",
+    "ganguard.training.assembling:save_checkpoint": "checkpoint",
     "ganguard.audit.steps.target_files:write_json": "target.json",
     "ganguard.queries.ledger:Ledger.__init__": "ledger.sqlite",
     "ganguard.queries.store:write_json": "store.json",
@@ -51,7 +51,7 @@ VERBS = {
         "train digits --out mine --steps 4 --architecture dcgan",
         "training.safetensors",
     ),
-    "ganguard.training.loop:save_checkpoint": (
+    "ganguard.training.assembling:save_checkpoint": (
         "train digits --out mine --steps 4 --architecture dcgan",
         "checkpoint",
     ),

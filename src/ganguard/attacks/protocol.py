@@ -210,15 +210,13 @@ class Knowledge:
         judge: function from images (N, C, H, W) uint8 to a number; lower is better. It is made of other real
             images that the adversary holds, never of the sets that grade the substitute.
         judged_by: digest of the judge. A training that another judge watched is not continued.
-        judge_against: function from real images (h, C, H, W) uint8 to a judge by these instead, which
-            compares as `judge` does.
+        judge_against: function from real images (h, C, H, W) uint8 to a judge like `judge` by these.
         domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
         domain_labels: their classes.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
-        judge_by: function from bought images (N, C, H, W) uint8, and the rows (h,) of those that are held
-            out, to a judge by the latter and its digest. All of them give features their scale.
-        guessed_defence: the defence that the adversary believes bought images pass through. Only attacks
-            that `trains_through` use it.
+        judge_by: function from bought images (N, C, H, W) uint8, which give features their scale, and the
+            rows (h,) of those held out, to a judge by the latter and its digest.
+        guessed_defence: what the adversary believes bought images pass through, if it `trains_through`.
     """
 
     real_images: Tensor | None = None
@@ -238,7 +236,7 @@ class Workspace:
     """Where and how an attack works.
 
     Attributes:
-        directory: where the substitute is trained. A run that was killed goes on there.
+        directory: where the substitute is trained, and a killed run goes on.
         store: where bought images are kept. Images that are there already are not bought again.
         compute: device type and threads.
         progress: receives the progress.

@@ -8,7 +8,8 @@ import torch
 
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
-from ganguard.audit.steps.judge import WITHOUT_CLASSES, read_judge, write_judge
+from ganguard.audit.spec.judge import JUDGE_OF_ALL
+from ganguard.audit.steps.judge import read_judge, write_judge
 from ganguard.audit.steps.knowledge import knowledge
 from ganguard.audit.steps.known_files import write_known
 from ganguard.base.compute import Compute
@@ -50,7 +51,7 @@ def test_without_classes_it_is_a_random_network_and_a_classifier_is_refused(
     tmp_path: Path, labels: Labels | None
 ) -> None:
     _write(tmp_path, labels)
-    assert read_judge(tmp_path, Compute()).settings == WITHOUT_CLASSES
+    assert read_judge(tmp_path, Compute()).settings == JUDGE_OF_ALL
     with pytest.raises(MetricError, match="fewer than two") as raised:
         _write(tmp_path, labels, QUICK)
     assert "\n" not in str(raised.value)
