@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ganguard.audit.plan.plan import make_plan
-from ganguard.audit.spec.spec import Spec
 from ganguard.audit.spec.judge import JUDGE_OF_ALL
+from ganguard.audit.spec.spec import Spec
 from ganguard.audit.steps.judge import read_judge, write_judge
 from ganguard.audit.steps.knowledge import knowledge
 from ganguard.audit.steps.known_files import write_known
