@@ -142,7 +142,7 @@ class AttackSettings(TrainingSettings):
         return f"{self.kind.replace('_', ' ')} {self.architecture.kind}{with_labels}{asked}"
 
     def said(self) -> dict[str, Any]:
-        """Return all settings that a run's result depends on, as JSON values, so not when states are saved."""
+        """Return all settings that a result depends on, as JSON values, so not when states are saved."""
         return self.model_dump(mode="json", exclude={"checkpoint_every"})
 
     def needs(self) -> Needs:
