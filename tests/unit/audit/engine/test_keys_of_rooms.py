@@ -34,7 +34,7 @@ SPEC: dict[str, Any] = {
         {"kind": "semantic_interpolation", "attribute": "slant", "amount": 1},
         {"kind": "jpeg", "quality": 20},
     ],
-    "adversaries": ["naive", "through_defence", {"kind": "reweighting", "elsewhere": "skip"}],
+    "adversaries": ["naive", "through_defence"],
 }
 CHAINS = [
     {"kind": "jpeg", "quality": 20},
@@ -219,7 +219,11 @@ def changed(
     package = shutil.copytree(Path(ganguard.__file__).parent, place / "ganguard")
     opened = {"checkpoint": str(tiny_checkpoint(place / "target"))}
     changes = {file: with_another_constant(package / file) for file in ROOMS}
-    told = {"specs": [SPEC, {**SPEC, "target": opened}], "changes": changes, "chains": CHAINS}
+    # Copies that learn codes need images as they were bought, so that nobody makes others of these there.
+    reworked = [attack for attack in SPEC["attacks"] if attack["kind"] != "distillation"]
+    adversaries = ["naive", "through_defence", {"kind": "reweighting", "elsewhere": "skip"}]
+    other = {**SPEC, "attacks": reworked, "adversaries": adversaries}
+    told = {"specs": [SPEC, {**SPEC, "target": opened}, other], "changes": changes, "chains": CHAINS}
     found = subprocess.run(
         [sys.executable, "-c", KEYS],
         input=json.dumps(told),
