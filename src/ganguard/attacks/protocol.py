@@ -133,13 +133,13 @@ class AttackSettings(TrainingSettings):
         return self
 
     def label(self) -> str:
-        """Return the attack's name in results and reports, whatever its budget.
-
-        It says whether the substitute has classes, and how the target is asked if not uniformly.
-        """
+        """Return the attack's name in results and reports, whatever its budget: with the architecture, unless
+        it tries several recipes, whether the substitute has classes, and how the target is asked if not
+        uniformly."""
+        made_of = f" {self.architecture.kind}" if len(self.trainings()) == 1 else ""
         with_labels = " with labels" if classes_of(self.architecture) else ""
         asked = "" if self.ask is None or self.ask.is_uniform else f", asks {self.ask.label()}"
-        return f"{self.kind.replace('_', ' ')} {self.architecture.kind}{with_labels}{asked}"
+        return f"{self.kind.replace('_', ' ')}{made_of}{with_labels}{asked}"
 
     def said(self) -> dict[str, Any]:
         """Return all settings that a result depends on, as JSON values, so not when states are saved."""

@@ -110,12 +110,6 @@ class StrongestSettings(AttackSettings):
         """Return the names of the fields that are not said: how one copy is trained, which recipes say."""
         return super().left_out() | set(TrainingSettings.model_fields)
 
-    def label(self) -> str:
-        """Return the attack's name: that of no architecture."""
-        with_labels = " with labels" if classes_of(self.architecture) else ""
-        asked = "" if self.ask is None or self.ask.is_uniform else f", asks {self.ask.label()}"
-        return f"strongest{with_labels}{asked}"
-
     def said(self) -> dict[str, Any]:
         """Return all settings that a run's result depends on, as JSON values."""
         how_often_saved = {"recipes": {"__all__": {"checkpoint_every"}}}
