@@ -8,41 +8,14 @@ seed of their own, as the real ones: accuracy says nothing here, and fidelity de
 the features alone.
 """
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
 
-LATENT_DIM = 100
+from ganguard.targets.published_faces import LATENT_DIM, make
+
 COUNT, BATCH, SEED = 1200, 100, 1
-
-
-class Faces(nn.Module):
-    """The package's G, which takes z as an image of one pixel."""
-
-    latent_dim = LATENT_DIM
-
-    def __init__(self, generator: nn.Module) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, z: Tensor) -> Tensor:
-        return self.generator(z[:, :, None, None])
-
-
-def make() -> nn.Module:
-    """Return G with the package's weights, of which only tensors are read."""
-    from gan_face_generate.models import Generator
-
-    spec = find_spec("gan_face_generate")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("gan_face_generate")
-    generator = Generator(ngpu=1, nc=3, nz=LATENT_DIM, ngf=64)
-    saved = torch.load(Path(spec.origin).parent / "weights.tar", map_location="cpu", weights_only=True)
-    generator.load_state_dict(saved["netG_state_dict"])
-    return Faces(generator.eval())
 
 
 @torch.inference_mode()
