@@ -6,7 +6,7 @@ says so.
 
 from dataclasses import dataclass, replace
 
-from ganguard.report.findings import closest, consistency, handed_out, replays
+from ganguard.report.findings import consistency, replays
 from ganguard.report.independent import CLOSER, NEVER_SAW, closer_word, floors
 from ganguard.report.numbers import DASH, counted, interval, number
 from ganguard.report.weak import FAILED, weak_headline
@@ -45,18 +45,21 @@ class Card:
 
 
 def cards(
-    results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None
+    results: AuditResults,
+    best: dict[int, tuple[str, Summary]],
+    handed: dict[int, tuple[str, Summary]],
+    floor: Summary | None,
 ) -> tuple[Card, ...]:
     """Return a card for each budget's closest copy, one for the largest purchases, one for each honest model.
 
     Args:
         results: what was found.
         best: for each budget the attack with the closest trained copy, and its distance.
+        handed: for each budget what the bought images are called, and their distance.
         floor: distance of two draws of the target; None if it was not measured.
     """
     if not best:
         return ()
-    handed = closest(handed_out(results), "target")
     copies = [
         _copy(results, budget, attack, summary, floor, handed.get(budget))
         for budget, (attack, summary) in best.items()

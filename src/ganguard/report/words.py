@@ -99,10 +99,11 @@ def headline(results: AuditResults) -> Headline:
     best = closest(found, "target")
     learnt = [copy for copy in found if (copy.attack, copy.query_budget) not in failed_copies(results)]
     best_learnt = closest(learnt, "target")  # what failed copies do is no finding
+    handed = closest(handed_out(results), "target")
     floor = yardstick(results, TWO_DRAWS)
     return Headline(
-        lead=_lead(results, best, floor),
-        cards=cards(results, best, floor),
+        lead=_lead(results, best, handed, floor),
+        cards=cards(results, best, handed, floor),
         remarks=tuple(
             filter(
                 None,
@@ -146,7 +147,12 @@ def one_seed(results: AuditResults) -> str:
     )
 
 
-def _lead(results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Summary | None) -> str:
+def _lead(
+    results: AuditResults,
+    best: dict[int, tuple[str, Summary]],
+    handed: dict[int, tuple[str, Summary]],
+    floor: Summary | None,
+) -> str:
     if not best:
         return (
             "No copy of this model was measured against it, so this audit says nothing about how closely it "
@@ -159,19 +165,21 @@ def _lead(results: AuditResults, best: dict[int, tuple[str, Summary]], floor: Su
     return (
         f"With {images(budget)}, a copy comes within a Fréchet distance (FD) of {number(summary.mean)} of "
         f"this model{apart}. {beside_headline(results, attack, budget)}"
-        f"{_without_training(results, budget, summary)}"
+        f"{_without_training(handed.get(budget), summary)}"
     )
 
 
-def _without_training(results: AuditResults, budget: int, copy: Summary) -> str:
+def _without_training(handed: tuple[str, Summary] | None, copy: Summary) -> str:
     """Return that bought images, handed out again, are closer than the closest copy; empty if they are not.
 
-    copy: distance of that copy.
+    Args:
+        handed: what the bought images are called, and their distance; None if it was not measured.
+        copy: distance of that copy.
     """
-    _, handed = closest(handed_out(results), "target").get(budget, ("", None))
-    if handed is None or handed.mean >= copy.mean:
+    if handed is None or handed[1].mean >= copy.mean:
         return ""
-    return f" Handed out again, without any training, the bought images are closer: FD {number(handed.mean)}."
+    distance = number(handed[1].mean)
+    return f" Handed out again, without any training, the bought images are closer: FD {distance}."
 
 
 def _gain(best: dict[int, tuple[str, Summary]]) -> str:

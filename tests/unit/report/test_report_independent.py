@@ -137,7 +137,7 @@ def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
     before, after = (markers.findall(quality_picture(each, WIDE, "", "")) for each in (whole, bought))
     assert len(after) == len(before) + 1
     best = closest(copies(make_results()), "target")
-    assert [card.attack != "" for card in cards(make_results(), best, None)] == [True] * 3
+    assert [card.attack != "" for card in cards(make_results(), best, {}, None)] == [True] * 3
 
 
 def weak_results() -> AuditResults:
@@ -227,7 +227,7 @@ def test_one_seed_prints_no_spread_of_copies_and_one_sentence_of_relations(tmp_p
         assert sum("±" in cell for cell in printed) == expected
     text = page(one, tmp_path)
     best = closest(copies(one), "target")
-    assert all(card.spread == "one seed: no spread is known" for card in cards(one, best, None))
+    assert all(card.spread == "one seed: no spread is known" for card in cards(one, best, {}, None))
     assert all(summary.least == summary.mean == summary.greatest for _, summary in best.values())
     assert text.index("One seed: how much another copy would differ") < text.index("<h1>")
     assert "bars, and shading" not in text and "over 3 draws" not in text
