@@ -31,6 +31,7 @@ from ganguard.cli.measure import measure
 from ganguard.cli.report import report
 from ganguard.cli.serve import serve
 from ganguard.cli.train import train
+from ganguard.cli.verdicts import verdicts
 
 app = typer.Typer(
     name="ganguard",
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (audit, check, train, harvest, attack, measure, report, doctor, serve):
+for verb in (audit, check, train, harvest, attack, measure, report, verdicts, doctor, serve):
     app.command()(verb)
 app.add_typer(directions, name="directions")
 app.add_typer(keys, name="keys")

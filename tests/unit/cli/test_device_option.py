@@ -14,7 +14,7 @@ from ganguard.cli.directions import fit
 from ganguard.gateway.spec import read_gateway_spec
 
 Cli = Callable[..., tuple[int, str, str]]
-COMPUTES_NOTHING = {"report", "doctor"}
+COMPUTES_NOTHING = {"report", "verdicts", "doctor"}
 
 
 def test_every_verb_that_computes_takes_a_device() -> None:
