@@ -43,7 +43,7 @@ class PlacedVerdict(NamedTuple):
         return judged.outcome if judged.ratio is not None else f"{judged.outcome}: {judged.reason}"
 
     @property
-    def count(self) -> str:
+    def over(self) -> str:
         """What the interval is over, "5 seeds"."""
         return counted(self.verdict.seeds, self.unit)
 
@@ -51,7 +51,7 @@ class PlacedVerdict(NamedTuple):
     def cells(self) -> tuple[str, ...]:
         """What stands under COLUMNS."""
         where = (self.verdict.relation, self.audit, self.data, self.target)
-        return (*where, self.verdict.statement, self.ratio, self.count, self.outcome)
+        return (*where, self.verdict.statement, self.ratio, self.over, self.outcome)
 
 
 def every_verdict(directories: Iterable[Path]) -> list[PlacedVerdict]:
@@ -107,7 +107,7 @@ def as_lines(judged: Iterable[PlacedVerdict]) -> list[str]:
             lines.append(f"  {each.audit} (data: {each.data}; target: {each.target})")
         under = where
         said = each.outcome if each.verdict.ratio is None else f"{each.outcome}, {each.ratio}"
-        lines.append(f"    {each.verdict.statement}: {said}; {each.count}")
+        lines.append(f"    {each.verdict.statement}: {said}; {each.over}")
     return lines
 
 
