@@ -151,6 +151,7 @@ class Graded:
         real: its real images.
         train, reference: rows of the two splits of them.
         distances: function from rows of the purchase to their FD to the real images, by grade.
+        distances_of: the same of images.
     """
 
     images: Tensor
@@ -159,6 +160,7 @@ class Graded:
     train: Tensor
     reference: Tensor
     distances: Callable[[Tensor], dict[str, float]]
+    distances_of: Callable[[Tensor], dict[str, float]]
 
 
 def grader(real: RealImages, file: Path, steps: int) -> Callable[[Tensor], Tensor]:
@@ -209,15 +211,40 @@ def graded(kind: str, seed: int, work: Path, sizes: Sizes) -> Graded:
     embed = grader(real, work / "graders" / data, sizes.classifier)
     seen, theirs = embed(images), {name: embed(real.images[getattr(rows, name)]) for name in GRADES}
 
-    def distances(kept: Tensor) -> dict[str, float]:
-        return {name: frechet_distance(seen[kept], features) for name, features in theirs.items()}
+    def apart(features: Tensor) -> dict[str, float]:
+        return {name: frechet_distance(features, real_ones) for name, real_ones in theirs.items()}
 
-    return Graded(images, D.discriminator, real, rows.train, rows.reference, distances)
+    return Graded(
+        images,
+        D.discriminator,
+        real,
+        rows.train,
+        rows.reference,
+        distances=lambda kept: apart(seen[kept]),
+        distances_of=lambda others: apart(embed(others)),
+    )
 
 
-def cell(target: Graded, m: int, seed: int, chain: int) -> dict[str, object]:
-    """Return what the arms made of the purchase of an adversary with m real images."""
-    begun = time.process_time()
+@dataclass(frozen=True)
+class Chosen:
+    """What an adversary with some real images makes of a purchase.
+
+    Attributes:
+        own: the real images that fit ratios.
+        judged: those that only the judge of the arm `judge` has.
+        split_in_two, crossed: the refinements by both ways of fitting.
+        kept: by arm, the rows of the purchase that it keeps, with repeats; None if its chains are stuck.
+    """
+
+    own: Tensor
+    judged: Tensor
+    split_in_two: Refinement
+    crossed: Refinement
+    kept: dict[str, Tensor | None]
+
+
+def choose(target: Graded, m: int, seed: int, chain: int) -> Chosen:
+    """Refine the purchase of an adversary with m real images by every arm."""
     share = min(len(target.train), round(m / (1 - JUDGED_SHARE))) / len(target.train)
     own, judged = (target.real.images[rows] for rows in adversary_split(target.train, share, seed=seed))
     network = RandomNetwork(seed=2).load(Path(), 1)
@@ -241,20 +268,30 @@ def cell(target: Graded, m: int, seed: int, chain: int) -> dict[str, object]:
         "within": _within(target, own, split_in_two, seed, chain),
         BESIDE: split_in_two.plain and split_in_two.plain.kept,
     }
+    return Chosen(own, judged, split_in_two, crossed, kept)
+
+
+def cell(target: Graded, m: int, seed: int, chain: int) -> dict[str, object]:
+    """Return what the arms made of the purchase of an adversary with m real images."""
+    begun = time.process_time()
+    found = choose(target, m, seed, chain)
     plain = target.distances(torch.arange(len(target.images)))
     return {
-        "m": len(own),
-        "judged": len(judged),
+        "m": len(found.own),
+        "judged": len(found.judged),
         "unrefined": plain,
         "ratios": {
             arm: {grade: distance / plain[grade] for grade, distance in target.distances(rows).items()}
-            for arm, rows in kept.items()
+            for arm, rows in found.kept.items()
             if rows is not None
         },
-        "powers": {"judge": split_in_two.best.power, "crossed": crossed.best.power},
-        "auc": {"split": split_in_two.ratio.diagnosis.auc, "crossed": crossed.ratio.diagnosis.auc},
-        "auc_reference": _auc_of_reference(target, split_in_two),
-        "effective": split_in_two.ratio.diagnosis.effective_sample_size,
+        "powers": {"judge": found.split_in_two.best.power, "crossed": found.crossed.best.power},
+        "auc": {
+            "split": found.split_in_two.ratio.diagnosis.auc,
+            "crossed": found.crossed.ratio.diagnosis.auc,
+        },
+        "auc_reference": _auc_of_reference(target, found.split_in_two),
+        "effective": found.split_in_two.ratio.diagnosis.effective_sample_size,
         "core_seconds": time.process_time() - begun,
     }
 
