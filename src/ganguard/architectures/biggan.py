@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganguard.architectures.conditional_layers import ConditionedBatchNorm
+from ganguard.architectures.halving import convolved_and_halved
 from ganguard.architectures.networks import (
     ConditionalSettings,
     GeneratorNetwork,
@@ -204,12 +205,14 @@ class DiscriminatorBlock(nn.Module):
         self.conv2 = _normal(nn.Conv2d(outputs, outputs, 3, padding=1))
         shortcut = down or inputs != outputs
         self.shortcut = _normal(nn.Conv2d(inputs, outputs, 1)) if shortcut else nn.Identity()
-        self.pool = nn.AvgPool2d(2) if down else nn.Identity()
+        self.down = down
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.pool(self.conv2(F.relu(self.conv1(x if self.first else F.relu(x)))))
+        h = F.relu(self.conv1(x if self.first else F.relu(x)))
+        if not self.down:
+            return self.conv2(h) + self.shortcut(x)
         # A 1x1 convolution commutes with averages, and is cheaper after them.
-        return h + self.shortcut(self.pool(x))
+        return convolved_and_halved(self.conv2, h) + self.shortcut(F.avg_pool2d(x, 2))
 
 
 def _upsample(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ganguard.architectures.conditional_layers import batch_norm
+from ganguard.architectures.halving import SMALLEST, convolved_and_halved
 from ganguard.architectures.networks import (
     ConditionalSettings,
     GeneratorNetwork,
@@ -196,8 +197,8 @@ class FirstBlock(nn.Module):
         self.shortcut = spectral_norm(_xavier(nn.Conv2d(channels, width, 1)))
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(F.relu(self.conv1(x)))
-        return F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+        h = convolved_and_halved(self.conv2, F.relu(self.conv1(x)))
+        return h + self.shortcut(F.avg_pool2d(x, 2))
 
 
 class DiscriminatorBlock(nn.Module):
@@ -210,11 +211,16 @@ class DiscriminatorBlock(nn.Module):
         self.conv2 = spectral_norm(_xavier(nn.Conv2d(inputs, outputs, 3, padding=1), math.sqrt(2)))
         shortcut = down or inputs != outputs
         self.shortcut = spectral_norm(_xavier(nn.Conv2d(inputs, outputs, 1))) if shortcut else nn.Identity()
-        self.pool = nn.AvgPool2d(2) if down else nn.Identity()
+        self.down = down
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv2(F.relu(self.conv1(F.relu(x))))
-        return self.pool(h + self.shortcut(x))
+        h = F.relu(self.conv1(F.relu(x)))
+        if not self.down:
+            return self.conv2(h) + self.shortcut(x)
+        if min(x.shape[2:]) < SMALLEST:
+            return F.avg_pool2d(self.conv2(h) + self.shortcut(x), 2)
+        # A 1x1 convolution commutes with averages, and is cheaper after them.
+        return convolved_and_halved(self.conv2, h) + self.shortcut(F.avg_pool2d(x, 2))
 
 
 def _upsample(x: Tensor) -> Tensor:
