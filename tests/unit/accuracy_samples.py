@@ -1,5 +1,6 @@
 """A target whose images have all brightnesses, and the adversary who wants bright ones."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -62,7 +63,12 @@ def judge(images: Tensor) -> float:
     return abs(images.double().mean().item() - 170)
 
 
-KNOWLEDGE = Knowledge(bright(30), judge)
+def judge_against(held_out: Tensor) -> Callable[[Tensor], float]:
+    wanted = held_out.double().mean().item()
+    return lambda images: abs(images.double().mean().item() - wanted)
+
+
+KNOWLEDGE = Knowledge(bright(30), judge, judge_against=judge_against)
 
 
 def attack(target: Box, directory: Path, knowledge: Knowledge = KNOWLEDGE, **settings: object):

@@ -1,5 +1,6 @@
 """Copies that go on: `steps` raised in the directory of a finished attack, or a checkpoint to begin with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,6 @@ from accuracy_samples import KNOWLEDGE, TINY, Box, WhiteBox
 
 from ganguard.architectures.checkpoint import load_checkpoint, read_description
 from ganguard.attacks.protocol import (
-    Knowledge,
     Substitute,
     Workspace,
     parse_attack,
@@ -25,7 +25,7 @@ WITH_REAL = {"real_steps": 4, "judge_every": 2}
 FINE_TUNE = {"kind": "accuracy_partial_black_box", **WITH_REAL}
 REFINE = {"kind": "accuracy_white_box", "refining": {"steps": 5}, **WITH_REAL}
 TRANSFER = {"kind": "transfer", "domain": "digits", "transfer_steps": 2}
-KNOWN = Knowledge(KNOWLEDGE.real_images, KNOWLEDGE.judge, domain_images=KNOWLEDGE.real_images)
+KNOWN = replace(KNOWLEDGE, domain_images=KNOWLEDGE.real_images)
 
 
 def attack(target: Box, directory: Path, **settings: object) -> Substitute:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from accuracy_samples import Box, bright, judge
+from accuracy_samples import Box, bright, judge, judge_against
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import save_checkpoint
@@ -54,7 +54,12 @@ def knowing(names: tuple[str, ...] | None, count: int = 30) -> Knowledge:
     """An adversary whose real images, and those of another domain, show each of some classes."""
     labels = names and Labels(torch.arange(count) % len(names), names)
     return Knowledge(
-        bright(count), judge, domain_images=bright(count), real_labels=labels, domain_labels=labels
+        bright(count),
+        judge,
+        judge_against=judge_against,
+        domain_images=bright(count),
+        real_labels=labels,
+        domain_labels=labels,
     )
 
 

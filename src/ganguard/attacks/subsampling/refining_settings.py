@@ -47,12 +47,13 @@ class Refining(Sparse):
             and "restart" in a stream, which has no further chains to run.
         powers: powers of the ratio, in [0, 1], among which the judge chooses.
         judged: images of each refined set that the judge sees; with "crossed", of each fold's.
-        fitting: "split" fits the ratio to one half of the images, and a judge of other real images chooses.
-            "crossed" fits a ratio without each fold of X_r and of a pool in turn, and that fold's real images
-            judge what the ratio keeps of the fold's bought ones. Keys and records leave out "split".
+        fitting: "crossed" fits a ratio without each fold of X_r and of a pool in turn, and that fold's real
+            images judge what the ratio keeps of the fold's bought ones. "split" fits the ratio to one half of
+            the images, and a judge of other real images chooses: the default of a stream, which has no folds,
+            and of a count too small for two folds.
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"algorithm", "fitting"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"algorithm"})
     algorithm: Literal["tempered", "paper"] = "tempered"
     ratio: Annotated[str, AfterValidator(_known_ratio)] = "feature_head"
     steps: Positive = 640
@@ -67,7 +68,18 @@ class Refining(Sparse):
         1.0,
     )
     judged: Annotated[int, Field(ge=FEWEST_JUDGED)] = 2000
-    fitting: Literal["split", "crossed"] = "split"
+    fitting: Literal["split", "crossed"] = "crossed"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_without_folds(cls, values: Any) -> Any:
+        """Fill in "split" where nothing else can be."""
+        if not isinstance(values, dict):
+            return values
+        given = cast(dict[str, Any], values)
+        kept = given.get("count")
+        no_folds = given.get("proposals") == "stream" or (isinstance(kept, int) and kept < FEWEST_KEPT)
+        return {"fitting": "split", **given} if no_folds else given
 
     @model_validator(mode="before")
     @classmethod

@@ -119,7 +119,13 @@ def test_crossed_refining_says_what_it_lacks() -> None:
             Refining(fitting="crossed", **wrong)
 
 
-def test_keys_of_other_refinings_are_as_they_were() -> None:
-    assert "fitting" not in Refining().model_dump(mode="json")
-    assert CROSSED.model_dump(mode="json")["fitting"] == "crossed"
-    assert Refining.model_validate(CROSSED.model_dump(mode="json")) == CROSSED
+def test_it_is_the_default_wherever_there_are_folds() -> None:
+    """R5 decided so (docs/r5.md). A key says which it was, so that no step of the other is taken for it."""
+    assert Refining().fitting == "crossed"
+    for no_folds in ({"proposals": "stream", "count": 9}, {"count": 3}, {"algorithm": "paper", "count": 9}):
+        assert Refining.model_validate(no_folds).fitting == "split"
+    assert Refining(count=4).fitting == "crossed"
+    for each in (Refining(), CROSSED, Refining(fitting="split")):
+        said = each.model_dump(mode="json")
+        assert said["fitting"] == each.fitting
+        assert Refining.model_validate(said) == each

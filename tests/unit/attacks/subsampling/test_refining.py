@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,6 +24,11 @@ from ganguard.base.errors import CheckpointError, SpecError, StepError, TargetEr
 from ganguard.base.seeds import torch_generator
 
 STREAM = {"proposals": "stream", "steps": 10, "count": 15, "ratio": "logistic"}
+SPLIT = {"fitting": "split", "ratio": "logistic"}
+
+
+def split(**settings: Any) -> Refining:
+    return Refining(fitting="split", **settings)
 
 
 def test_a_stream_gives_each_image_once() -> None:
@@ -72,7 +78,7 @@ def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(
         WhiteBox().sample(range(60), seed=0),
         bright(9),
         BrightnessD(),
-        Refining(steps=20, powers=(1.0,)),
+        split(steps=20, powers=(1.0,)),
         judge,
         seed=0,
     )
@@ -82,7 +88,7 @@ def test_chains_begin_at_real_images_that_the_ratio_was_not_fitted_to(
 
 
 def test_a_resumed_attack_takes_what_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic"}}
+    settings = {"kind": "accuracy_white_box", "refining": {**SPLIT, "steps": 10}}
     first = attack(WhiteBox(), tmp_path, **settings)
     before = read_tensors(tmp_path / KEPT)[0]["kept"]
     monkeypatch.setattr(
@@ -107,7 +113,7 @@ def test_an_attack_refines_by_folds_and_takes_what_was_chosen(
     }
     target = WhiteBox()
     with pytest.raises(SpecError, match="crossed needs a maker of judges"):
-        attack(target, tmp_path / "without", **settings)
+        attack(target, tmp_path / "without", replace(KNOWLEDGE, judge_against=None), **settings)
     assert target.asked == 0
     knows = replace(KNOWLEDGE, judge_against=judge_against)
     first = attack(WhiteBox(), tmp_path / "with", knows, **settings)
@@ -122,7 +128,7 @@ def test_an_attack_refines_by_folds_and_takes_what_was_chosen(
 
 
 def test_another_refining_in_the_same_directory_chooses_anew(tmp_path: Path) -> None:
-    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic", "powers": [1.0]}}
+    settings = {"kind": "accuracy_white_box", "refining": {**SPLIT, "steps": 10, "powers": [1.0]}}
     attack(WhiteBox(), tmp_path, **settings)
     before = read_tensors(tmp_path / KEPT)[0]["kept"]
     with pytest.raises(CheckpointError, match="belongs to a training with other settings"):
@@ -131,7 +137,7 @@ def test_another_refining_in_the_same_directory_chooses_anew(tmp_path: Path) -> 
 
 
 def test_a_damaged_choice_is_named(tmp_path: Path) -> None:
-    settings = {"kind": "accuracy_white_box", "refining": {"steps": 10, "ratio": "logistic"}}
+    settings = {"kind": "accuracy_white_box", "refining": {**SPLIT, "steps": 10}}
     attack(WhiteBox(), tmp_path, **settings)
     (tmp_path / KEPT).write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=f"{KEPT}: not a refined set"):
@@ -183,13 +189,13 @@ def test_a_judge_that_dislikes_refining_leaves_the_purchase_as_it_is() -> None:
         images,
         bright(30),
         BrightnessD(),
-        Refining(steps=20),
+        split(steps=20),
         lambda seen: seen.double().mean().item(),
         seed=0,
     )
     assert dislikes.best.power == 0
     assert torch.equal(dislikes.kept, torch.arange(200))
-    ties = refine(images, bright(30), BrightnessD(), Refining(steps=20), lambda _: 1.0, seed=0)
+    ties = refine(images, bright(30), BrightnessD(), split(steps=20), lambda _: 1.0, seed=0)
     assert ties.best.power == 0
 
 
@@ -199,7 +205,7 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
             return 40.0 * (images.float().mean((1, 2, 3)) > 138)
 
     images = WhiteBox().sample(range(60), seed=0).clamp(max=130)
-    found = refine(images, bright(30), Sure(), Refining(steps=2, ratio="logistic"), lambda _: 1.0, seed=0)
+    found = refine(images, bright(30), Sure(), split(steps=2, ratio="logistic"), lambda _: 1.0, seed=0)
     assert 1.0 in found.stuck and 0.0 not in found.stuck
     assert found.plain is None
     assert found.best.power == 0
@@ -208,7 +214,7 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
             images,
             bright(30),
             Sure(),
-            Refining(steps=2, ratio="logistic", powers=(1.0,)),
+            split(steps=2, ratio="logistic", powers=(1.0,)),
             lambda _: 1.0,
             seed=0,
         )
@@ -216,14 +222,14 @@ def test_powers_whose_chains_are_stuck_are_passed_over() -> None:
 
 def test_a_judge_that_gives_no_number_is_named() -> None:
     with pytest.raises(StepError, match="the judge of refined images gave nan at power 0"):
-        refine(bright(50), bright(9), BrightnessD(), Refining(steps=5), lambda _: float("nan"), seed=0)
+        refine(bright(50), bright(9), BrightnessD(), split(steps=5), lambda _: float("nan"), seed=0)
 
 
 def test_more_images_than_were_bought_cannot_be_kept() -> None:
     with pytest.raises(SpecError, match=r"query_budget must be at least 51 for refining\.count, 51; got 50"):
-        refine(bright(50), bright(9), BrightnessD(), Refining(count=51), judge, seed=0)
+        refine(bright(50), bright(9), BrightnessD(), split(count=51), judge, seed=0)
     with pytest.raises(SpecError, match="at least 4 real images; got 3"):
-        refine(bright(50), bright(3), BrightnessD(), Refining(), judge, seed=0)
+        refine(bright(50), bright(3), BrightnessD(), split(), judge, seed=0)
 
 
 def _algorithm_1(scores: torch.Tensor, real: torch.Tensor, count: int, steps: int, seed: int) -> list[int]:
