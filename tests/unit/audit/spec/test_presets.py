@@ -64,7 +64,7 @@ def test_fashion_has_two_adversaries_at_three_budgets_and_names_data_that_a_user
     assert spec.real.image_shape() == (1, 14, 14) and spec.seeds == (0,)
     assert spec.independent == Independent()
     found = [(attack.architecture.kind, attack.query_budget) for attack in spec.attacks]
-    assert found == [(kind, budget) for kind in ("sngan", "flow") for budget in (1000, 5000, 20000)]
+    assert found == [(kind, budget) for kind in ("sngan", "dcgan") for budget in (1000, 5000, 20000)]
     for name in ("fashion-defences", "fashion-accuracy"):
         other = read_spec(name, [])[1]
         assert (other.target, other.real, other.seeds) == (
