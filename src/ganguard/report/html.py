@@ -6,6 +6,7 @@ from typing import get_args
 import yaml
 
 from ganguard.report import by_class, lists, plots, tables, weak, words
+from ganguard.report.bins import bins_section
 from ganguard.report.copies_beside import copies_beside
 from ganguard.report.defending import defending_section
 from ganguard.report.dots import dots
@@ -65,6 +66,7 @@ def render(results: AuditResults, directory: Path) -> str:
         ],
         failures=lists.failures(whole_results),
         grid_rows=grid_rows(results, gallery),
+        bins=bins_section(results),
         by_class=by_condition,
         refining=refining_section(results, gallery),
         diagnostics=DIAGNOSTICS,

@@ -24,6 +24,7 @@ from ganguard.base.settings import (
     read_record,
     shortened,
 )
+from ganguard.results.bins import BinsRecord
 from ganguard.results.direction_record import DirectionRecord
 from ganguard.results.environment import Environment
 from ganguard.results.eyesight import Rung
@@ -35,6 +36,7 @@ from ganguard.results.refinements import RefinementRecord
 from ganguard.results.rework_record import ReworkRecord
 from ganguard.results.rows import write_rows
 from ganguard.results.skipped import SkippedRecord
+from ganguard.results.step_record import StepRecord
 from ganguard.results.target_record import AskRecord, TargetRecord
 from ganguard.results.whose import Whose, WhoseCopy
 
@@ -236,14 +238,6 @@ class FailureRecord(Whose):
     reason: str
 
 
-class StepRecord(Settings):
-    """A step of the audit, and its wall time in seconds when it was computed."""
-
-    name: str
-    kind: str
-    seconds: Annotated[float, Field(ge=0, le=1e10)]
-
-
 class Picture(Sparse, Whose):
     """A grid of sample images.
 
@@ -279,7 +273,7 @@ class Picture(Sparse, Whose):
 class AuditResults(Sparse):
     """Everything that an audit found."""
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"panels", "reworked"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"bins", "panels", "reworked"})
     format: Literal[1] = 1
     name: str
     spec: Plain
@@ -294,6 +288,7 @@ class AuditResults(Sparse):
     adversaries: tuple[str, ...] = ()
     directions: Rows[DirectionRecord] = ()
     measurements: Rows[Measurement]
+    bins: Rows[BinsRecord] = ()
     eyesight: Rows[Rung] = ()
     failures: Rows[FailureRecord] = ()
     refinements: Rows[RefinementRecord] = ()

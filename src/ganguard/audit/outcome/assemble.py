@@ -12,6 +12,7 @@ from ganguard.audit.outcome.audited import (
     independent_records,
     target_record,
 )
+from ganguard.audit.outcome.binned import bins_records
 from ganguard.audit.outcome.copies import copy_checkpoints, pictures
 from ganguard.audit.outcome.environment import environment
 from ganguard.audit.outcome.measured import (
@@ -69,6 +70,7 @@ def assemble(
         adversaries=adversary_labels(spec.adversaries) if defences else (),
         directions=tuple(direction_records(plan, done)),
         measurements=tuple(measurements),
+        bins=tuple(bins_records(plan, done)),
         eyesight=read_ladder(done[ground.eyesight.name].directory) if ground.eyesight.name in done else (),
         failures=tuple(failure_records(plan, execution)),
         refinements=tuple(refinement_records(plan, done)),

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from safetensors.torch import load_file
 from torch import Tensor
 
-from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import MeasureInputs, MeasureSettings
+from ganguard.audit.steps.bin_files import write_bins
 from ganguard.audit.steps.by_class import Seen, read_class_yardsticks, save_by_class
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
+from ganguard.audit.steps.measure_refined import compare_refined
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
 from ganguard.audit.steps.substitute_files import draws_of
@@ -18,7 +18,6 @@ from ganguard.audit.steps.yardstick_files import Yardsticks
 from ganguard.base.cache import content_key
 from ganguard.base.grids import TILES, save_grid
 from ganguard.comparison.compare import (
-    NEIGHBOURS,
     around,
     by_itself,
     compare,
@@ -45,6 +44,7 @@ def run_measure(call: Call) -> Digests:
     points = [balls.points for balls in (*yardsticks.draws, yardsticks.reference)]
     classes = read_class_yardsticks(inputs.yardsticks, points)
     measurements: list[Measurement] = []
+    binned: list[dict[str, object]] = []
     for draw in range(DRAWS):
         images, labels = drawn(draw)
         balls = around(embed(images))
@@ -65,6 +65,7 @@ def run_measure(call: Call) -> Digests:
                 unscaled=published.unscaled(balls.points) if published else None,
             )
             measurements += compare_pixels("substitute", images, yardsticks.bins, "target")
+            binned = write_bins(call.directory, yardsticks.train_bins, {"substitute": images})
             measurements += _beside_training(call, balls.points, embed, yardsticks, bought)
             save_grid(images[:TILES], call.directory)
             if classes:
@@ -72,7 +73,8 @@ def run_measure(call: Call) -> Digests:
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
         measurements += compare_refined(inputs.substitute, bought, yardsticks)
-    return {"result": content_key(measurements=write_measurements(call.directory, measurements))}
+    said = write_measurements(call.directory, measurements)
+    return {"result": content_key(measurements=said, bins=binned)}
 
 
 def _beside_training(
@@ -96,33 +98,13 @@ def _beside_training(
     return found
 
 
-def compare_refined(substitute: Path, bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
-    """Measure whether refining brought the purchase closer to the reference split.
-
-    The refined set is measured, and beside it the set that Algorithm 1, as the paper states it, would have
-    kept. If the substitute refined nothing, there are no measurements.
-
-    Args:
-        substitute: directory of its step.
-        bought: features (N, D) of the purchase.
-        yardsticks: what it is compared with.
-    """
-    if not (substitute / KEPT).is_file():
-        return []
-    kept = load_file(substitute / KEPT)
-    found: list[Measurement] = []
-    for subject in ("refined", "plain"):
-        rows = kept.get("kept" if subject == "refined" else "plain")
-        if rows is not None and len(rows) > NEIGHBOURS:
-            balls = around(bought[rows])
-            found += yardsticks.to_real(subject, balls)
-    return found
-
-
 MEASURE = Kind(
     run_measure,
     code=(
         *MEASURES,
+        "ganguard.comparison.bin_shares",
+        "ganguard.results.bins",
+        "ganguard.audit.steps.bin_files",
         *OPENS_CHECKPOINT,
         "ganguard.attacks.subsampling.refinement_files",
         "ganguard.comparison.published",
@@ -136,6 +118,7 @@ MEASURE = Kind(
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",
         "ganguard.audit.steps.yardstick_files",
+        "ganguard.audit.steps.measure_refined",
         "ganguard.audit.steps.measure",
     ),
 )

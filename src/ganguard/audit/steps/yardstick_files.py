@@ -1,6 +1,6 @@
 """Write and read the file of the yardsticks step: what copies are compared with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -16,6 +16,7 @@ _FILE, _NATURAL = "balls.safetensors", "niqe.safetensors"
 _DRAWS = ("target/0", "target/1")
 _REFERENCE = "reference"
 _TRAIN = "train/points"
+_BINS, _TRAIN_BINS = "bins", "train bins"
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Yardsticks:
         bins: bins of the first draw's pixels; None if it has too few images, or too many equal ones.
         train: features (M, D) of the train split of the real images.
         natural: the NIQE model of the real images; None if it cannot be fitted to them.
+        train_bins: bins of the train split's pixels; None as `bins`.
     """
 
     draws: tuple[Balls, Balls]
@@ -35,6 +37,7 @@ class Yardsticks:
     train: Tensor
     bins: Bins | None
     natural: NiqeModel | None
+    train_bins: Bins | None
 
     def write(self, directory: Path) -> str:
         """Write them, and return a digest of all but the NIQE model, which the real images determine."""
@@ -43,8 +46,9 @@ class Yardsticks:
         tensors = _tensors(_REFERENCE, self.reference) | {_TRAIN: self.train}
         for name, balls in zip(_DRAWS, self.draws, strict=True):
             tensors |= _tensors(name, balls)
-        if self.bins is not None:
-            tensors |= {f"bins/{part}": tensor for part, tensor in vars(self.bins).items()}
+        for name, bins in ((_BINS, self.bins), (_TRAIN_BINS, self.train_bins)):
+            if bins is not None:
+                tensors |= {f"{name}/{part}": tensor for part, tensor in vars(bins).items()}
         write_tensors(directory / _FILE, tensors)
         return tensor_digest(tensors)
 
@@ -63,12 +67,15 @@ class Yardsticks:
             Balls(tensors[f"{name}/points"], tensors[f"{name}/squared_radii"], NEIGHBOURS)
             for name in (*_DRAWS, _REFERENCE)
         )
-        bins = {
-            name.removeprefix("bins/"): part for name, part in tensors.items() if name.startswith("bins/")
-        }
         natural = NiqeModel.load(directory / _NATURAL) if (directory / _NATURAL).is_file() else None
-        train = tensors[_TRAIN]
-        return Yardsticks((first, second), reference, train, Bins(**bins) if bins else None, natural)
+        bins, train_bins = _bins(tensors, _BINS), _bins(tensors, _TRAIN_BINS)
+        return Yardsticks((first, second), reference, tensors[_TRAIN], bins, natural, train_bins)
+
+
+def _bins(tensors: dict[str, Tensor], name: str) -> Bins | None:
+    parts = {field.name: tensors.get(f"{name}/{field.name}") for field in fields(Bins)}
+    known = {part: tensor for part, tensor in parts.items() if tensor is not None}
+    return Bins(**known) if known else None
 
 
 def _tensors(name: str, balls: Balls) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganguard.audit.plan.ground_work import YardsticksInputs, YardsticksSettings
+from ganguard.audit.steps.bin_files import write_bins
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.class_yardsticks import measure_by_class
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
@@ -64,7 +65,9 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
         ),
     )
     bins, natural = pixel_bins(draws[0]), natural_model(real.images[real.train])
-    yardsticks = Yardsticks((first, second), reference, train.points, bins, natural)
+    learnt = real.images[in_no_order(real.train)[:samples]]
+    of_train = pixel_bins(learnt)
+    yardsticks = Yardsticks((first, second), reference, train.points, bins, natural, of_train)
     compared = partial(compare, published=published)
     unscaled = published.unscaled if published else lambda _: None
     measurements = [
@@ -93,7 +96,9 @@ def run_yardsticks(call: StepCall[YardsticksSettings, YardsticksInputs[Path]]) -
     measurements += of_classes
     digest = yardsticks.write(call.directory)
     said = write_measurements(call.directory, measurements)
-    parts = {"balls": digest, "measurements": said} | ({"classes": by_class} if by_class else {})
+    binned = write_bins(call.directory, of_train, {"train": learnt, "real": held_out, "target": draws[0]})
+    parts = {"balls": digest, "measurements": said, "bins": binned}
+    parts |= {"classes": by_class} if by_class else {}
     return {"result": content_key(**parts)}
 
 
@@ -121,6 +126,9 @@ YARDSTICKS = Kind(
     code=(
         *BUYS,
         *MEASURES,
+        "ganguard.comparison.bin_shares",
+        "ganguard.results.bins",
+        "ganguard.audit.steps.bin_files",
         "ganguard.comparison.published",
         "ganguard.data.splits",
         "ganguard.audit.steps.real",
