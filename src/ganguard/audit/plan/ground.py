@@ -11,6 +11,7 @@ from ganguard.audit.plan.codes import codes_step
 from ganguard.audit.plan.defended import defended_plan, defended_target, direction_plans
 from ganguard.audit.plan.parts import DomainPlan, Ground
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.judge import learns_classes
 from ganguard.audit.spec.scenarios import defended
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.spec.target import TrainTarget
@@ -125,6 +126,7 @@ def _ready_step(
         seeds=spec.seeds,
         price=max(scenario.price for scenario in spec.scenarios()),
         honest=spec.independent != "off",
+        judge_learns=learns_classes(spec.judge_features),
     )
     domains = tuple(map(Input, domain_images))
     return Step("ready", settings, work.ReadyInputs(Input(real), Input(trained_on), domains))

@@ -53,6 +53,7 @@ class ReadySettings(StepSettings):
         seeds: seeds of the audit.
         price: the most queries that any adversary pays for an image.
         honest: whether honest models are trained on the real images.
+        judge_learns: whether the judge of an adversary learns the classes of the real images that it holds.
     """
 
     kind: ClassVar[str] = "ready"
@@ -62,10 +63,13 @@ class ReadySettings(StepSettings):
     seeds: tuple[NonNegative, ...]
     price: Positive = 1
     honest: bool = True
+    judge_learns: bool = False
 
     def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often trainings save their state."""
-        return _said_with_attacks(self, self.attacks)
+        """Return the settings, without how often trainings save their state, and without a judge that learns
+        no classes: keys of before are kept."""
+        said = _said_with_attacks(self, self.attacks)
+        return {name: value for name, value in said.items() if name != "judge_learns" or value}
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the attacks and their architectures."""

@@ -24,6 +24,12 @@ JudgeField = Annotated[SerializeAsAny[FeatureSettings] | Literal["own", "audit"]
 grader's."""
 
 
+def learns_classes(judge: Judge) -> bool:
+    """Return whether the network learns the classes of the real images that an adversary holds, and cannot do
+    without. "own" can."""
+    return not isinstance(judge, str) and judge.kind == "classifier"
+
+
 def pinned_judge(judge: Judge) -> Judge:
     """Return the network with the digest of the files that it names, if it names any."""
     return judge if isinstance(judge, str) else pinned(judge)

@@ -9,9 +9,9 @@ from pathlib import Path
 from torch import Tensor
 
 from ganguard.audit.spec.judge import JUDGE_OF_ALL
+from ganguard.audit.steps.judge_classes import classes_to_learn, require_classes
 from ganguard.base.cache import tensor_digest, write_json, write_tensors
 from ganguard.base.compute import Compute
-from ganguard.base.errors import MetricError
 from ganguard.base.images import colours_of
 from ganguard.base.labels import Labels
 from ganguard.base.seeds import derived_seed, seeded_weights
@@ -46,20 +46,15 @@ def write_judge(
 
     Raises MetricError if a classifier is wanted, and there are no two classes to learn.
     """
-    learnt = labels.of(labels.numbers >= 0) if labels is not None else None
-    has_classes = learnt is not None and len(learnt.numbers.unique()) > 1
-    chosen = settings or (Classifier(width=24, dimensions=48, steps=300) if has_classes else JUDGE_OF_ALL)
+    own_choice = Classifier(width=24, dimensions=48, steps=300) if classes_to_learn(labels) else JUDGE_OF_ALL
+    chosen = settings or own_choice
     there = directory / _FOLDER
     there.mkdir(exist_ok=True)
     if isinstance(chosen, Classifier):
-        if labels is None or learnt is None or not has_classes:
-            raise MetricError(
-                "judge_features: classifier learns the classes of the adversary's real images, and there are "
-                "fewer than two. Leave judge_features out, or set random_network."
-            )
+        learnt = require_classes(labels)
         with seeded_weights(derived_seed(seed, "judge")):
             network = chosen.untrained(colours_of(own.shape[1]), len(learnt.names))
-        rows = own[labels.numbers >= 0]
+        rows = own if labels is None else own[labels.numbers >= 0]
         trained = derived_seed(seed, "judge")
         train_classifier(network, rows, learnt.numbers, steps=chosen.steps, seed=trained, compute=compute)
         write_tensors(there / WEIGHTS, network.cpu().state_dict())

@@ -60,6 +60,7 @@ KNOWN = Kind(
         "ganguard.training.supervised",
         "ganguard.audit.steps.real",
         "ganguard.audit.steps.judge",
+        "ganguard.audit.steps.judge_classes",
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.yardstick_files",
         "ganguard.audit.steps.known",

@@ -9,6 +9,7 @@ from ganguard.attacks.protocol import AttackSettings, Domain, learns_domain
 from ganguard.attacks.transfer import require_domain
 from ganguard.audit.plan.ground_work import ReadyInputs, ReadySettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
+from ganguard.audit.steps.judge_classes import require_classes
 from ganguard.audit.steps.real import Real, load_real
 from ganguard.audit.steps.target_files import OPENS_CHECKPOINT
 from ganguard.base.errors import MetricError, SpecError
@@ -45,16 +46,24 @@ def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: R
         if call.settings.honest and attack.from_scratch():
             _require_as_many(attack, len(real.classes), "`real`", honest=True)
         if needs.real_fraction is not None:
-            for seed in call.settings.seeds:
-                own, _ = adversary_split(
-                    trained_on.train, needs.real_fraction, seed=seed, groups=trained_on.groups
-                )
-                _require_known(attack, len(own), call.settings.price)
+            _require_held(call.settings, attack, needs.real_fraction, trained_on)
         if needs.domain:
             images = domains[call.settings.domains.index(needs.domain.dataset)]
             if learns_domain(attack):
                 require_domain_count(len(images.classes), classes_of(attack.architecture))
             _require_domain(needs.domain, images, real)
+
+
+def _require_held(settings: ReadySettings, attack: AttackSettings, fraction: float, real: Real) -> None:
+    """Raise InputError if the real images that an adversary holds do not do, under any seed.
+
+    fraction: the share of `real` that it holds.
+    """
+    for seed in settings.seeds:
+        own, _ = adversary_split(real.train, fraction, seed=seed, groups=real.groups)
+        _require_known(attack, len(own), settings.price)
+        if settings.judge_learns:
+            require_classes(real.labels_of(own))
 
 
 def _require_as_many(attack: AttackSettings, classes: int, where: str, *, honest: bool) -> None:
@@ -131,6 +140,7 @@ READY = Kind(
         *ASKS_ATTACKS,
         "ganguard.comparison.compare",
         "ganguard.targets.protocol",
+        "ganguard.audit.steps.judge_classes",
         "ganguard.audit.steps.preflight",
     ),
     not_followed={

@@ -45,11 +45,25 @@ def real(root: Path, name: str, classes: tuple[str, ...]) -> Path:
     return directory
 
 
-def ready(root: Path, said: dict[str, Any], inputs: ReadyInputs[Path], *, honest: bool = False) -> None:
+def ready(
+    root: Path,
+    said: dict[str, Any],
+    inputs: ReadyInputs[Path],
+    *,
+    honest: bool = False,
+    judge_learns: bool = False,
+) -> None:
     attack = parse_attack(said)
     domain = attack.needs().domain
     domains = (domain.dataset,) if domain else ()
-    settings = ReadySettings(samples=10, attacks=(attack,), domains=domains, seeds=(0,), honest=honest)
+    settings = ReadySettings(
+        samples=10,
+        attacks=(attack,),
+        domains=domains,
+        seeds=(0,),
+        honest=honest,
+        judge_learns=judge_learns,
+    )
     run_ready(StepCall(settings, inputs, root, root, Compute(), silent))
 
 
@@ -120,3 +134,25 @@ def test_a_domain_has_as_many_classes_as_a_copy_can_learn(
     with pytest.raises(InputError, match=message):
         ready(tmp_path, said, inputs)
     ready(tmp_path, {**said, **PLAIN}, inputs)
+
+
+@pytest.mark.parametrize("kind", ["accuracy_partial_black_box", "accuracy_white_box"])
+@pytest.mark.parametrize(("classes", "refused"), [((), True), (("cat",), True), (("cat", "dog"), False)])
+def test_a_judge_that_learns_classes_is_refused_where_there_are_none(
+    tmp_path: Path, kind: str, classes: tuple[str, ...], refused: bool
+) -> None:
+    attack = {**PARTIAL, **PLAIN, "kind": kind}
+    directory = real(tmp_path, "real", classes)
+    inputs = ReadyInputs(directory, directory)
+    ready(tmp_path, attack, inputs)
+    if not refused:
+        ready(tmp_path, attack, inputs, judge_learns=True)
+        return
+    with pytest.raises(InputError, match=r"^judge_features: classifier learns the classes .* random_network"):
+        ready(tmp_path, attack, inputs, judge_learns=True)
+
+
+def test_a_judge_that_learns_no_classes_leaves_the_key_as_it_was() -> None:
+    said = {"samples": 10, "attacks": (parse_attack(PARTIAL),), "domains": (), "seeds": (0,)}
+    assert "judge_learns" not in ReadySettings.model_validate(said).said()
+    assert ReadySettings.model_validate({**said, "judge_learns": True}).said()["judge_learns"] is True
