@@ -36,11 +36,7 @@ Relation = Literal["R4", "R5", "R6"]
 """The paper's relations to an attack that lacks the real images (R4), D (R5) or the stolen copy (R6)."""
 
 
-def _ask(value: object) -> Ask | None:
-    return None if value is None else ask_of(value)
-
-
-AttackAsk = Annotated[Ask | None, BeforeValidator(_ask)]
+AttackAsk = Annotated[Ask | None, BeforeValidator(lambda value: None if value is None else ask_of(value))]
 
 
 @dataclass(frozen=True)
@@ -78,6 +74,7 @@ class Needs:
         copy: checkpoint of a copy, or of another model, that exists already and is trained on, or None.
         found: a copy that was found, as a target of any kind, or None.
         judging: whether its adversary judges copies by images of the purchase that it holds out.
+        unjudged: whether its adversary needs no judge, though it holds real images.
         codes: whether it learns from the codes that its purchase was made from, which it must send itself.
     """
 
@@ -89,6 +86,7 @@ class Needs:
     copy: Path | None = None
     found: TargetSettings | None = None
     judging: bool = False
+    unjudged: bool = False
     codes: bool = False
 
     def knows(self) -> tuple[Knows, ...]:

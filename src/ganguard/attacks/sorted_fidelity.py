@@ -48,8 +48,8 @@ class SortedSettings(AttackSettings):
         return f"{super().label()}, sorts by {100 * self.real_fraction:g} % real"
 
     def needs(self) -> Needs:
-        """Return the purchase and the real images."""
-        return replace(super().needs(), real_fraction=self.real_fraction)
+        """Return the purchase and the real images, by which nothing is judged."""
+        return replace(super().needs(), real_fraction=self.real_fraction, unjudged=True)
 
     def trains_through(self) -> bool:
         """Return True: all that it trains on was bought."""

@@ -10,6 +10,11 @@ from ganguard.metrics.features.random_network import RandomNetwork
 JUDGE_OF_ALL = RandomNetwork(seed=2)
 """Of an adversary that cannot train a network: anybody can make this one. Noise that misleads networks has
 another seed, and a spec whose grader has this one is refused."""
+NOTHING_TO_JUDGE = (
+    "judge_features is of adversaries that judge by real images (accuracy_partial_black_box, "
+    "accuracy_white_box), and there is none. Leave it out; `strongest` judges by its own purchase, with a "
+    "network that is fixed"
+)
 Judge = FeatureSettings | Literal["own", "audit"]
 
 

@@ -20,7 +20,7 @@ from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
-from ganguard.audit.spec.judge import JUDGE_OF_ALL
+from ganguard.audit.spec.judge import JUDGE_OF_ALL, NOTHING_TO_JUDGE
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
@@ -276,6 +276,14 @@ class Spec(ChosenFeatures):
                 f"adversaries: an average is of no single code, and {learning} learns from codes. Leave one "
                 "of the two out"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _judged_at_all(self) -> "Spec":
+        needs = [attack.needs() for attack in self.attacks]
+        judged = any(each.real_fraction is not None and not each.unjudged for each in needs)
+        if self.judge_features != "own" and not judged:
+            raise ValueError(NOTHING_TO_JUDGE)
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from ganguard.attacks import ATTACKS
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.judge import JUDGE_OF_ALL
 from ganguard.audit.spec.spec import Spec
@@ -93,5 +94,36 @@ def test_the_graders_network_reaches_a_judge_only_if_the_spec_says_so() -> None:
 def test_old_specs_are_written_as_before_and_new_ones_read_again() -> None:
     spec = parse(Spec, SPEC, "spec")
     assert "judge_features" not in spec.model_dump(mode="json")
-    own = parse(Spec, {**SPEC, "judge_features": {"kind": "random_network", "seed": 3}}, "spec")
+    attack = {"kind": "accuracy_white_box", "architecture": "sngan", "query_budget": 30}
+    judged = {"attacks": [attack], "judge_features": {"kind": "random_network", "seed": 3}}
+    own = parse(Spec, {**SPEC, **judged}, "spec")
     assert parse(Spec, own.model_dump(mode="json"), "spec") == own
+
+
+GAN = {"architecture": "sngan", "query_budget": 60}
+JUDGING = ("accuracy_partial_black_box", "accuracy_white_box")
+ATTACKS_OF: dict[str, Any] = {
+    "strongest": {"kind": "strongest", "query_budget": 60},
+    "distillation": {"kind": "distillation", **GAN},
+    "fidelity": {"kind": "fidelity", **GAN},
+    "sorted_fidelity": {"kind": "sorted_fidelity", **GAN},
+    "transfer": {"kind": "transfer", **GAN, "domain": {"kind": "digits"}},
+    **{kind: {"kind": kind, **GAN} for kind in JUDGING},
+}
+
+
+def test_every_attack_that_buys_is_tried_here() -> None:
+    assert set(ATTACKS.table()) - {"given", "found"} == set(ATTACKS_OF)
+
+
+@pytest.mark.parametrize("judge", ["audit", "random_network", "classifier"])
+@pytest.mark.parametrize("kind", ATTACKS_OF)
+def test_a_judges_network_is_refused_where_no_attack_judges_by_real_images(kind: str, judge: str) -> None:
+    values = {**SPEC, "attacks": [ATTACKS_OF[kind]], "codes": "client"}
+    parse(Spec, {**values, "judge_features": "own"}, "spec")
+    if kind in JUDGING:
+        parse(Spec, {**values, "judge_features": judge}, "spec")
+        return
+    with pytest.raises(SpecError, match=r"judge_features is of adversaries that judge by .* none") as raised:
+        parse(Spec, {**values, "judge_features": judge}, "spec")
+    assert all(named in str(raised.value) for named in JUDGING) and "\n" not in str(raised.value)
