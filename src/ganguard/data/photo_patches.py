@@ -43,7 +43,7 @@ PHOTOGRAPHS = {
 
 SHORTEST_SIDE = 300  # pixels of the smallest photograph, the cat
 SHORTEST_HALF = 225  # pixels of the shorter side of its halves
-HELD_OUT = 0.3  # share of the crops that come from the halves that are held out
+FEWEST_HALVED = 21  # crops, with the first of the halves that are held out
 
 
 class PhotoPatches(DatasetSettings):
@@ -87,6 +87,11 @@ class PhotoPatches(DatasetSettings):
                 f"size x downscale must be at most {most}, {what} of the smallest photograph; "
                 f"got {self.size} x {self.downscale} = {side}"
             )
+        if halved and self.count < FEWEST_HALVED:
+            raise ValueError(
+                f"split: halves holds out the 21st crop at the earliest, so that count must be at least "
+                f"{FEWEST_HALVED}; got {self.count}. Raise count, or leave split out"
+            )
         return self
 
     def own_shape(self) -> tuple[int, int, int]:
@@ -123,23 +128,25 @@ class PhotoPatches(DatasetSettings):
 
         Raises DataError if some part has fewer places than crops.
         """
-        shares = [1.0] if self.split == "photographs" else [1 - HELD_OUT, HELD_OUT]
         places = [(p.shape[1] - self.size + 1) * (p.shape[2] - self.size + 1) for p in parts]
-        most = (
-            int(min(count / shares[part // photographs] for part, count in enumerate(places))) * photographs
+        whole = self.split == "photographs"
+        most = min(
+            (count if whole else _first_beyond(count, held_out=part >= photographs)) * photographs
+            + part % photographs
+            for part, count in enumerate(places)
         )
-        if self.count <= most:  # so that no more numbers than that are held
-            numbers = torch.arange(self.count)
-            if self.split == "photographs":
-                return numbers % photographs, None
-            held_out = (numbers // photographs) % 10 % 3 == 2  # 3 in 10 of each photograph
-            groups = numbers % photographs + photographs * held_out
-            if not (groups.bincount(minlength=len(parts)) > torch.tensor(places)).any():
-                return groups, held_out
-        raise DataError(
-            f"{self.kind}: {self.count:,} crops were asked for, but at {self.size}x{self.size} pixels and "
-            f"downscale {self.downscale} there are places for {most:,}. Lower count, size or downscale."
-        )
+        if self.count > most:  # so that no more numbers than that are held
+            at = f"{self.size}x{self.size} pixels and downscale {self.downscale}"
+            narrow = "" if whole else " before some half is full"
+            raise DataError(
+                f"{self.kind}: {self.count:,} crops were asked for, but at {at} there are places for "
+                f"{most:,}{narrow}. Lower count, size or downscale."
+            )
+        numbers = torch.arange(self.count)
+        if whole:
+            return numbers % photographs, None
+        held_out = _held_out(numbers // photographs)
+        return numbers % photographs + photographs * held_out, held_out
 
     def _crops(self, photograph: Tensor, name: str, count: int) -> Tensor:
         """Return `count` crops (count, 3, size, size) of a photograph (3, H, W), at places in an order drawn
@@ -150,6 +157,17 @@ class PhotoPatches(DatasetSettings):
         order = uniform(self.seed, f"photo_patches/{name}", range(rows * columns), 1)[:, 0]
         places = torch.from_numpy(np.argsort(order, kind="stable")[:count])
         return windows[:, places // columns, places % columns].transpose(0, 1)
+
+
+def _held_out(numbers: Tensor) -> Tensor:
+    """Return which crops of a photograph, by their numbers (n,), come from its held-out half: 3 in 10."""
+    return numbers % 10 % 3 == 2
+
+
+def _first_beyond(places: int, *, held_out: bool) -> int:
+    """Return the number of the first crop of a photograph for which a half with so many places has none."""
+    enough = torch.arange(4 * (places + 4))  # at least 3 in 10 of these come from either half
+    return int((_held_out(enough) == held_out).nonzero()[places])
 
 
 def _halves(photographs: list[Tensor]) -> list[Tensor]:

@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 
@@ -55,15 +56,15 @@ def test_crop_i_is_a_piece_of_photograph_i_modulo_10(size: int, downscale: int) 
 
 
 def test_no_two_crops_of_a_photograph_lie_at_one_place() -> None:
-    """With the largest count, every place of the smallest photograph is used once."""
+    """With 380 crops, every place of the smallest photograph is used once."""
     most = PhotoPatches(size=75, downscale=4, count=380)  # the cat is 112 x 75 then: 38 places
     cat = most.load().images[1::10]
     assert len(cat.flatten(1).unique(dim=0)) == 38
     with pytest.raises(
         DataError,
-        match="381 crops were asked for, but at 75x75 pixels and downscale 4 there are places for 380",
+        match="382 crops were asked for, but at 75x75 pixels and downscale 4 there are places for 381",
     ):
-        most.model_copy(update={"count": 381}).load()
+        most.model_copy(update={"count": 382}).load()
 
 
 def test_the_seed_moves_the_crops_and_nothing_else(patches: RealImages) -> None:
@@ -136,10 +137,31 @@ def test_no_crop_of_one_half_holds_a_pixel_of_the_other() -> None:
 def test_halves_with_too_few_places_or_crops_are_refused() -> None:
     with pytest.raises(SpecError, match="must be at most 225, half the width of the smallest photograph"):
         parse_dataset({"kind": "photo_patches", "split": "halves", "size": 64})
-    with pytest.raises(DataError, match="there are places for 280"):
-        PhotoPatches(split="halves", size=56, count=281).load()
-    with pytest.raises(DataError, match=r"20 real images, of which 0 are held out, cannot be split"):
-        split(PhotoPatches(split="halves", count=20).load())
+    with pytest.raises(SpecError, match=r"at least 21; got 20\. Raise count, or leave split out"):
+        parse_dataset({"kind": "photo_patches", "split": "halves", "count": 20})
+    assert len(split(PhotoPatches(split="halves", count=21).load()).reference) == 1
+
+
+@pytest.mark.parametrize("places", [1, 2, 3, 7, 10, 60])
+def test_a_half_is_full_when_it_has_given_as_many_crops_as_it_has_places(places: int) -> None:
+    for held_out in (False, True):
+        first = photo_patches._first_beyond(places, held_out=held_out)
+        of_half = [number for number in range(first + 1) if (number % 10 in (2, 5, 8)) == held_out]
+        assert of_half[-1] == first and len(of_half) == places + 1
+
+
+@pytest.mark.parametrize("which", ["halves", "photographs"])
+def test_as_many_crops_as_the_message_says_are_given_and_no_more(which: str) -> None:
+    asked = {"split": which, "size": 56}
+    with pytest.raises(DataError, match=r"there are places for [\d,]+") as raised:
+        PhotoPatches.model_validate({**asked, "count": 10**6}).load()
+    assert "\n" not in str(raised.value)
+    most = int(re.findall(r"places for ([\d,]+)", str(raised.value))[0].replace(",", ""))
+    settings = PhotoPatches.model_validate({**asked, "count": most})
+    real = settings.load()
+    assert real.groups is not None and len(real.images) == most
+    with pytest.raises(DataError, match=f"places for {most:,}"):
+        settings.model_copy(update={"count": most + 1}).load()
 
 
 def test_without_halves_settings_are_written_as_before() -> None:
