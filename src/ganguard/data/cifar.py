@@ -30,6 +30,7 @@ from ganguard.data.room import room
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image: its red, its green, its blue
 SITE = "https://www.cs.toronto.edu/~kriz/"
+PIECE = 1 << 20  # bytes that are read at once
 MOST = 1 << 28  # bytes of a file; the largest has 154 million
 
 
@@ -185,6 +186,8 @@ class Cifar(DatasetSettings):
             with tarfile.open(path) as archive:
                 members = {Path(member.name).name: member for member in archive if member.isfile()}
                 yield lambda name: _of_archive(archive, members.get(name), path)
+                while archive.fileobj and archive.fileobj.read(PIECE):
+                    pass  # gzip tells at its end alone whether what was read is what was packed
         except (OSError, EOFError, zlib.error, tarfile.TarError) as problem:
             if isinstance(problem, OSError) and of_reading(problem):
                 raise unreadable(str(path), problem) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cifar_files import NAMES, TRAIN, cifar_archive, records, write_cifar
 
 from ganguard.base.cache import cache_directory
@@ -100,6 +101,24 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, damage: str, monkeypatch: 
     with pytest.raises(DataError if damage != "absent" else Exception, match=said) as raised:
         load_dataset(Cifar(path=str(tmp_path / "x.tar.gz")))
     assert "\n" not in str(raised.value)
+
+
+def test_no_flipped_bit_of_an_archive_goes_unseen(tmp_path: Path) -> None:
+    """Whatever bit it is: what is read is what was packed, or one line says that it is damaged."""
+    file = tmp_path / "x.tar.gz"
+    content = cifar_archive(write_cifar(tmp_path / "batches"))
+    file.write_bytes(content)
+    whole = load_dataset(Cifar(path=str(file)))
+    refused = 0
+    for place in [*range(10, len(content), len(content) // 60), len(content) - 8]:
+        file.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        try:
+            again = load_dataset(Cifar(path=str(file)))
+        except DataError as problem:
+            refused += "\n" not in str(problem)
+            continue
+        assert torch.equal(again.images, whole.images), place
+    assert refused >= 55
 
 
 @pytest.fixture
