@@ -258,3 +258,13 @@ def test_decoded_images_are_kept_and_found(
     assert first.classes == again.classes
     monkeypatch.setenv("GANGUARD_IMAGE_CACHE", "off")
     assert load_dataset(settings).digest() == first.digest()
+
+
+@pytest.mark.parametrize("path", ["", "  "])
+@pytest.mark.parametrize("kind", DATASETS.table())
+def test_an_empty_path_is_refused_in_one_line(kind: str, path: str) -> None:
+    if "path" not in DATASETS.load(kind).model_fields:
+        return
+    with pytest.raises(SpecError, match=r"path: must be a path; got '.*' \('?it is empty'?\)") as raised:
+        parse_dataset({"kind": kind, "path": path})
+    assert "\n" not in str(raised.value)

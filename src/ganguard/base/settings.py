@@ -126,9 +126,10 @@ Plain = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 def absolute(path: str) -> str:
-    """Return the absolute form of a path, which settings keep. Raises ValueError if the text cannot be a
-    path."""
+    """Return the absolute form of a path, which settings keep. Raises ValueError if the text can be none."""
     try:
+        if not path.strip():
+            raise ValueError("it is empty")
         full = Path(path).expanduser().resolve()
         full.exists()
     except (OSError, RuntimeError, ValueError) as problem:
@@ -179,8 +180,7 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 def read_json(path: Path) -> object:
-    """Return the content of a JSON file of at most LARGEST_JSON bytes. Raises OSError if it cannot be read,
-    ValueError if it is not JSON or is too large."""
+    """Return the content of a JSON file. Raises OSError or ValueError if it is none, or too large."""
     return json_of(read_bounded(path, LARGEST_JSON))
 
 

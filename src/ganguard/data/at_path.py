@@ -1,5 +1,6 @@
 """Which data set lies at a path, and what is said of a path where none lies."""
 
+from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -15,6 +16,10 @@ from ganguard.data.stray import is_stray
 IN_FILES = frozenset({"idx", "image_folder", "image_zip", "lsun_lmdb", "parquet"})
 """Kinds of data sets that a path names."""
 _IDX = "idx3-ubyte"  # part of the name of MNIST's files of images
+_BINARY = (
+    "Download CIFAR's binary version, and give {{kind: cifar{}, path: …}} of its archive or folder; without "
+    "`path` it is downloaded."
+)
 _ENDINGS = {".zip": "image_zip", ".parquet": "parquet"}
 _FIRST_BYTES = {b"PK\x03\x04": "image_zip", b"PAR1": "parquet", b"\0\0\x08\x03": "idx"}
 
@@ -54,12 +59,23 @@ def _kind_of_folder(path: Path) -> str:
         )
     if holds("results.json") and holds("report.html"):
         raise SpecError(f"{name}: the directory of an audit, whose pictures are no set of images.")
-    if holds("data_batch_1.bin"):
-        raise SpecError(f"{name}: holds CIFAR's batches. Give {{kind: cifar, path: {name}}}.")
+    if said := _cifar(name, holds):
+        raise SpecError(said)
     found = held(path).kind
     if found != "lsun_lmdb" and holds(f"*{_IDX}*"):
         raise SpecError(f"{name}: holds idx files. Name the one with the images, such as {_first_idx(path)}.")
     return found
+
+
+def _cifar(name: str, holds: Callable[[str], bool]) -> str:
+    """Return what is said of a folder of CIFAR's files, in whichever version; empty for another folder."""
+    for which, first in (("cifar10", "data_batch_1"), ("cifar100", "train")):
+        of = "" if which == "cifar10" else f", set: {which}"
+        if holds(f"{first}.bin") and (which == "cifar10" or holds("test.bin")):
+            return f"{name}: holds CIFAR's batches. Give {{kind: cifar{of}, path: {name}}}."
+        if holds(first) and holds("batches.meta" if which == "cifar10" else "meta"):
+            return f"{name}: holds CIFAR's batches as pickles, which are not read. {_BINARY.format(of)}"
+    return ""
 
 
 def _kind_by_content(path: Path) -> str:
@@ -73,6 +89,11 @@ def _kind_by_content(path: Path) -> str:
             f"{name}: NumPy's archives can only be measured (`ganguard measure`). Write the images as files "
             "into a folder."
         )
+    if path.name.lower().startswith("cifar-") and ".tar" in path.name.lower():
+        of = ", set: cifar100" if "100" in path.name else ""
+        if "python" in path.name.lower():
+            raise SpecError(f"{name}: CIFAR's archive of pickles, which are not read. {_BINARY.format(of)}")
+        raise SpecError(f"{name}: an archive of CIFAR. Give {{kind: cifar{of}, path: {name}}}.")
     try:
         with path.open("rb") as opened:
             first = opened.read(4)

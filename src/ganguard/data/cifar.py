@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from ganguard.data.dataset import DatasetSettings, RealImages
 from ganguard.data.image_folder import file_state
 from ganguard.data.room import room
 
+R = TypeVar("R")
 SIDE = 32  # pixels
 PIXELS = 3 * SIDE * SIDE  # bytes of an image: its red, its green, its blue
 SITE = "https://www.cs.toronto.edu/~kriz/"
@@ -119,8 +120,11 @@ class Cifar(DatasetSettings):
         if self.path is None:
             return LAYOUTS[self.set].sha256
         path = Path(self.path)
-        files = [path / name for name in self._names()] if path.is_dir() else [path]
-        return content_key(files=[file_state(file) for file in files])
+        if not path.is_dir():
+            return content_key(files=[file_state(path)])
+        for name in self._names():
+            self._require(lambda name: True if (path / name).is_file() else None, name)
+        return content_key(files=[file_state(path / name) for name in self._names()])
 
     def load(self, progress: Progress = silent) -> RealImages:
         """Return the photographs (N, 3, 32, 32) uint8, with labels (N,) unless all are of one class.
@@ -130,7 +134,7 @@ class Cifar(DatasetSettings):
         with self._opened(progress) as read:
             columns = list(LAYOUTS[self.set].labels)
             records = [
-                _records(self._required(read, name), len(columns), f"{self._place()}: {name}")
+                _records(self._require(read, name), len(columns), f"{self._place()}: {name}")
                 for name in self._names()
             ]
             names = _names_of(read(LAYOUTS[self.set].labels[self.labels][1]))
@@ -164,12 +168,14 @@ class Cifar(DatasetSettings):
     def _place(self) -> str:
         return self.set if self.path is None else one_line(self.path, 200)
 
-    def _required(self, read: "Read", name: str) -> bytes:
-        """Return the content of a file. Raises DataError if it is absent."""
+    def _require(self, read: Callable[[str], R | None], name: str) -> R:
+        """Return what `read` gives for the name of a file. Raises DataError if that is None: it is absent."""
         if (found := read(name)) is not None:
             return found
-        pickles = name.startswith("data_batch") and read(name.removesuffix(".bin")) is not None
+        pickles = read(name.removesuffix(".bin")) is not None
+        other = next((kind for kind in LAYOUTS if kind != self.set and read(LAYOUTS[kind].train[0])), None)
         why = ", but the version for Python, whose pickles are not read" if pickles else ""
+        why = f", but the batches of {other}: set `set: {other}`" if other and not pickles else why
         raise DataError(
             f"{self._place()}: holds no {name}{why}. Give {LAYOUTS[self.set].archive}, or the folder that it "
             "unpacks to."

@@ -77,14 +77,57 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         parse_dataset({"kind": "cifar", "path": "x", "url": "http://x"})
 
 
-@pytest.mark.parametrize("form", ["folder", "archive"])
-def test_pickles_are_not_read(tmp_path: Path, form: str) -> None:
-    folder = tmp_path / "cifar-10-batches-py"
+PICKLED = {"cifar10": ("data_batch_1", "test_batch", "batches.meta"), "cifar100": ("train", "test", "meta")}
+
+
+def pickled(folder: Path, which: str) -> Path:
+    """Write what the version for Python unpacks to."""
     folder.mkdir()
-    (folder / "data_batch_1").write_bytes(b"\x80\x04cos\nsystem\n")
+    for name in PICKLED[which]:
+        (folder / name).write_bytes(b"\x80\x04cos\nsystem\n")
+    return folder
+
+
+@pytest.mark.parametrize("which", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("part", ["train", "test", "all"])
+@pytest.mark.parametrize("form", ["folder", "archive"])
+def test_pickles_are_not_read(tmp_path: Path, which: str, part: str, form: str) -> None:
+    folder = pickled(tmp_path / "cifar-batches-py", which)
     (tmp_path / "x.tar.gz").write_bytes(cifar_archive(folder))
-    with pytest.raises(DataError, match="version for Python, whose pickles are not read"):
-        load_dataset(Cifar(path=str(folder if form == "folder" else tmp_path / "x.tar.gz")))
+    path = folder if form == "folder" else tmp_path / "x.tar.gz"
+    settings = parse_dataset({"kind": "cifar", "set": which, "part": part, "path": str(path)})
+    for use in (load_dataset, fingerprint) if form == "folder" else (load_dataset,):
+        with pytest.raises(
+            DataError, match=r"version for Python, whose pickles are not read\. Give"
+        ) as raised:
+            use(settings)
+        assert LAYOUTS[which].archive in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("which", ["cifar10", "cifar100"])
+def test_the_batches_of_the_other_set_are_named(tmp_path: Path, which: str) -> None:
+    other = "cifar100" if which == "cifar10" else "cifar10"
+    path = write_cifar(tmp_path / "batches", other)
+    for use in (load_dataset, fingerprint):
+        with pytest.raises(DataError, match=f"but the batches of {other}: set `set: {other}`"):
+            use(parse_dataset({"kind": "cifar", "set": which, "path": str(path)}))
+
+
+@pytest.mark.parametrize("which", ["cifar10", "cifar100"])
+def test_bare_paths_of_every_form_are_told_how_to_be_named(tmp_path: Path, which: str) -> None:
+    of = "" if which == "cifar10" else ", set: cifar100"
+    number = which.removeprefix("cifar")
+    binary, python = (tmp_path / f"cifar-{number}-{form}.tar.gz" for form in ("binary", "python"))
+    binary.write_bytes(cifar_archive(write_cifar(tmp_path / "batches", which)))
+    python.write_bytes(cifar_archive(pickled(tmp_path / "pickles", which)))
+    for path in (tmp_path / "batches", binary):
+        with pytest.raises(SpecError) as raised:
+            parse_dataset(str(path))
+        assert str(raised.value).endswith(f"Give {{kind: cifar{of}, path: {path}}}.")
+    for path in (tmp_path / "pickles", python):
+        with pytest.raises(SpecError, match="pickles, which are not read") as raised:
+            parse_dataset(str(path))
+        assert f"{{kind: cifar{of}, path: …}}" in str(raised.value) and "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("damage", ["cut", "no archive", "too large", "absent"])
