@@ -15,6 +15,8 @@ from ganguard.audit.spec.judge import learns_classes
 from ganguard.audit.spec.scenarios import defended
 from ganguard.audit.spec.spec import Spec
 from ganguard.audit.spec.target import TrainTarget
+from ganguard.base.errors import DataError
+from ganguard.base.settings import one_line
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
 from ganguard.targets.load import TargetSettings
@@ -28,12 +30,12 @@ def lay_ground(spec: Spec) -> Ground:
     Nothing is trained before the real data are known to suffice. Nothing is bought before the target, the
     defences and the attacks are known to fit each other.
     """
-    real = _real_step("real", spec.real)
+    real = _real_step(spec, "real", spec.real)
     trained_on = _trained_on(spec, real)
     datasets = _domain_datasets(spec)
     names = ["domain"] if len(datasets) == 1 else [f"domain {number + 1}" for number in range(len(datasets))]
     domain_images = tuple(
-        _real_step(f"real images of {name}", data) for name, data in zip(names, datasets, strict=True)
+        _real_step(spec, f"real images of {name}", data) for name, data in zip(names, datasets, strict=True)
     )
     ready = _ready_step(spec, real, trained_on, domain_images, datasets)
     target = _target_step(spec, trained_on, ready)
@@ -86,15 +88,20 @@ def lay_ground(spec: Spec) -> Ground:
     )
 
 
-def _real_step(name: str, dataset: DatasetSettings) -> Step:
-    settings = work.RealSettings(dataset=dataset, fingerprint=fingerprint(dataset))
+def _real_step(spec: Spec, name: str, dataset: DatasetSettings) -> Step:
+    """Return the step that reads a data set. Raises DataError, with how to get it, if it is absent."""
+    try:
+        settings = work.RealSettings(dataset=dataset, fingerprint=fingerprint(dataset))
+    except DataError as problem:
+        told = f" How to get it: {one_line(spec.how_to_get, 1000)}" if spec.how_to_get else ""
+        raise DataError(f"{problem}{told}") from None
     return Step(name, settings, work.NoInputs())
 
 
 def _trained_on(spec: Spec, real: Step) -> Step:
     """Return the step that reads the target's training images: the real ones unless the spec names others."""
     if isinstance(spec.target, TrainTarget) and spec.target.dataset != spec.real:
-        return _real_step("training data", spec.target.dataset)
+        return _real_step(spec, "training data", spec.target.dataset)
     return real
 
 

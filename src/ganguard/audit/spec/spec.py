@@ -120,10 +120,11 @@ class Spec(ChosenFeatures):
         compute: device, and threads of each process.
         price: what one image of the target costs, in any money. The plan and `check` tell what the images
             cost.
+        how_to_get: how to come by real images that are not at hand. Where they are absent, the error says it.
         for_gpu: whether the trainings are sized for a GPU. `audit` and `check` say so if there is none.
     """
 
-    unsaid = ChosenFeatures.unsaid | {"ask", "target_seeds"}
+    unsaid = ChosenFeatures.unsaid | {"ask", "target_seeds", "how_to_get"}
     target: TargetField
     reference: ReferenceField = None
     real: DatasetField
@@ -142,6 +143,7 @@ class Spec(ChosenFeatures):
     even_if: Words[Literal["target_broken"]] = ()
     compute: Compute = Compute()
     price: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    how_to_get: Annotated[str, Field(max_length=1000)] = ""
     for_gpu: bool = False
 
     @field_serializer("ask", mode="wrap")

@@ -7,9 +7,13 @@ import torch
 
 from ganguard.architectures.networks import build_networks
 from ganguard.architectures.sngan import SNGAN
+from ganguard.audit.plan.ground import lay_ground
 from ganguard.audit.spec.independent import Independent
 from ganguard.audit.spec.reading import audits_listed, presets, read_spec
 from ganguard.audit.spec.target import TrainTarget
+from ganguard.base.errors import DataError
+from ganguard.data import fashion_mnist
+from ganguard.data.dataset import fingerprint
 
 DOCS = Path(__file__).parents[4] / "docs"
 # side, n_dis, learning_rate_decay, FID: as Lee & Town 2020 publish them, and kwotsin/mimicry's README
@@ -193,3 +197,43 @@ def test_defences_at_five_seeds_are_some_of_those_at_one() -> None:
     assert all(chain in once.defences for chain in full.defences)
     shared = {"target", "real", "features", "codes", "attacks", "samples"}
     assert full.model_dump(include=shared) == once.model_dump(include=shared)
+
+
+def _audits() -> list[str]:
+    return [name for name in presets() if not audits_listed(name)[1]]
+
+
+@pytest.mark.parametrize("name", _audits())
+def test_a_preset_whose_images_are_not_at_hand_says_how_to_get_them(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever its images lie in a folder of the user's, or in a package that is absent."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path / "absent")
+    _, spec = read_spec(name, [])
+    try:
+        fingerprint(spec.real)
+    except DataError:
+        with pytest.raises(DataError) as raised:
+            lay_ground(spec)
+        said = str(raised.value)
+        assert spec.how_to_get in said and "\n" not in said
+        assert spec.how_to_get or "apt-get install dataset-fashion-mnist" in said
+        return
+    assert spec.real.kind in ("digits", "cifar", "photo_patches")  # shipped, or downloaded
+
+
+def test_faces_names_the_harvest_that_makes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _, spec = read_spec("faces", [])
+    with pytest.raises(
+        DataError, match=r"ganguard harvest python:ganguard\.targets\.published_faces:make .*faces$"
+    ):
+        lay_ground(spec)
+    assert spec.how_to_get in presets()["faces"].split("target:")[0].replace("#   ", "")
+
+
+def test_specs_without_such_words_are_written_as_before() -> None:
+    assert "how_to_get" not in read_spec("digits", [])[1].model_dump(mode="json")
