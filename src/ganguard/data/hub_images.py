@@ -4,6 +4,7 @@ The library downloads it once, into its own cache. Code that comes with a data s
 cannot do that any more since version 4, which is the least that the extra takes.
 """
 
+import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -134,12 +135,27 @@ class HubImages(Pictures):
         from datasets.exceptions import DatasetsError
 
         try:
-            yield
+            with _quiet():
+                yield
         except (DatasetsError, OSError, ValueError, RuntimeError) as problem:
             raise DataError(
                 f"{self.name}: cannot be had from the hub ({one_line(problem, 160)}). Check the name, "
                 "`config`, `split` and `revision`, and the network."
             ) from None
+
+
+@contextmanager
+def _quiet() -> Generator[None]:
+    """Keep the libraries from telling each attempt to reach the hub: what comes of them is told once."""
+    loggers = [logging.getLogger(name) for name in ("datasets", "huggingface_hub")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _content(cell: Mapping[str, object] | None, name: str) -> bytes | Path:

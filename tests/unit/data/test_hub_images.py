@@ -1,6 +1,7 @@
 """A data set of the hub, as a folder that the library reads as it reads the hub."""
 
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,32 @@ def test_what_is_wrong_is_named(
     with pytest.raises(DataError, match=said) as raised:
         load_dataset(HubImages.model_validate({"name": "faces", **change}))
     assert "\n" not in str(raised.value)
+
+
+def test_attempts_to_reach_the_hub_are_not_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the library warns of each, and it has a handler of its own."""
+    warning = logging.getLogger("huggingface_hub.utils._http")
+    told: list[str] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", lambda record: told.append(record.getMessage()))
+
+    def unreachable(*asked: object, **how: object) -> None:
+        for attempt in range(5):
+            warning.warning("Retrying in 1s [Retry %d/5].", attempt)
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.setattr(datasets, "load_dataset_builder", unreachable)
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    logging.getLogger("huggingface_hub").addHandler(handler)
+    try:
+        for use in (fingerprint, load_dataset):
+            with pytest.raises(DataError, match=r"cannot be had from the hub .nobody answers\.") as raised:
+                use(HubImages(name="owner/faces"))
+            assert "\n" not in str(raised.value) and told == []
+        warning.warning("as before")
+        assert told == ["as before"]
+    finally:
+        logging.getLogger("huggingface_hub").removeHandler(handler)
 
 
 def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
