@@ -2,7 +2,8 @@
 
 It holds a part of the purchase out. By each recipe it trains a copy on the rest, and its own judge compares
 the copy, at several steps, with the images held out. The recipe and the step that the judge likes best are
-then trained anew on the whole purchase. Nothing that grades the copy has a say in the choice.
+then trained anew on the whole purchase. An untrained network is no copy, even if the judge should like it
+best. Nothing that grades the copy has a say in the choice.
 """
 
 import math
@@ -199,11 +200,11 @@ def run(
         every = max(1, recipe.steps // settings.looks)
         watch = Watch(judge, every, LOOKED_AT, judged_by, knowledge.guessed_defence)
         seconds = train(number, kept, place, recipe.steps, watch)
-        step, score = best_look(place)
+        step, score = best_look(place, least=1)  # the look before any step is at no copy
         tried.append(TriedRecipe(recipe=recipe_name(number, recipe), score=score, step=step, seconds=seconds))
     best = min(range(len(tried)), key=lambda number: tried[number].score)
     everything = torch.arange(len(images))
-    seconds = train(best, everything, workspace.directory, max(1, tried[best].step))
+    seconds = train(best, everything, workspace.directory, tried[best].step)
     write_tried(workspace.directory, Panel(tried=tuple(tried), chosen=best, seconds=seconds))
     return Substitute(workspace.directory / "checkpoint", settings.query_budget)
 

@@ -170,10 +170,13 @@ def best_step(directory: Path) -> int:
     return best_look(directory)[0]
 
 
-def best_look(directory: Path) -> tuple[int, float]:
+def best_look(directory: Path, *, least: int = 0) -> tuple[int, float]:
     """Return the step that the judge liked best, the first of several, and its score. Raises CheckpointError
-    as `best_step` does."""
-    looks = _read(directory / JUDGED)
+    as `best_step` does.
+
+    least: the first step that counts; from 1 on, G has learnt something.
+    """
+    looks = [look for look in _read(directory / JUDGED) if look[0] >= least]
     if not looks:
         raise CheckpointError(f"{directory / JUDGED}: no training was judged here. Train with a judge.")
     return min(looks, key=lambda look: look[1])

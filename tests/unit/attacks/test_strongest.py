@@ -96,6 +96,15 @@ def test_a_recipe_without_a_discriminator_may_be_the_best(tmp_path: Path) -> Non
     assert tried(tmp_path).chosen == 0
 
 
+def test_an_untrained_network_is_never_chosen(tmp_path: Path) -> None:
+    """However much the judge likes it: what is trained anew is a copy of as many steps as had the score."""
+    substitute = attack(Numbered(), tmp_path, Judging([1.0, 8.0, 7.0], [0.5, 9.0, 6.0]))
+    found = tried(tmp_path)
+    assert [(each.score, each.step) for each in found.tried] == [(7.0, 6), (6.0, 4)]
+    assert found.chosen == 1
+    assert read_description(substitute.checkpoint).provenance["training"]["steps"] == 4
+
+
 def test_a_second_run_trains_nothing_again_and_says_the_same(tmp_path: Path) -> None:
     target = Numbered()
     scores = [9.0, 8.0, 7.0], [9.0, 3.0, 5.0]
