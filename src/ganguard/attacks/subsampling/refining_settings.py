@@ -48,9 +48,10 @@ class Refining(Sparse):
         powers: powers of the ratio, in [0, 1], among which the judge chooses.
         judged: images of each refined set that the judge sees; with "crossed", of each fold's.
         fitting: "crossed" fits a ratio without each fold of X_r and of a pool in turn, and that fold's real
-            images judge what the ratio keeps of the fold's bought ones. "split" fits the ratio to one half of
-            the images, and a judge of other real images chooses: the default of a stream, which has no folds,
-            and of a count too small for two folds.
+            images judge what the ratio keeps of the fold's bought ones. The judge's network is one for all
+            folds: a classifier of X_r's classes has seen them all. "split" fits the ratio to one half of the
+            images, and a judge of other real images chooses: the default of a stream, which has no folds, and
+            of a count too small for two folds.
     """
 
     unsaid: ClassVar[frozenset[str]] = frozenset({"algorithm"})
