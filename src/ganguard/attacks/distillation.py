@@ -13,15 +13,14 @@ import torch
 from pydantic import Field, model_validator
 
 from ganguard.architectures.networks import build_networks, classes_of, has_discriminator
-from ganguard.attacks.labels import bought_labels
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
+from ganguard.attacks.purchase_training import train_on_purchase
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.settings import Float
 from ganguard.queries.harvest import harvest
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.prior import NORMAL, prior_of
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
-from ganguard.training.loop import train_generator
 from ganguard.training.pairs import CodedImages, Norm
 
 
@@ -80,17 +79,8 @@ def run(
             "client."
         )
     images = harvest(target, store, count, workspace.progress)
-    checkpoint = train_generator(
-        images,
-        settings,
-        workspace.directory,
-        seed=seed,
-        compute=workspace.compute,
-        progress=workspace.progress,
-        guess=knowledge.guessed_defence,
-        labels=bought_labels(settings, target, store, count),
-        pairs=CodedImages(store.read_codes(count), settings.pair_weight, settings.pair_norm),
-    )
+    pairs = CodedImages(store.read_codes(count), settings.pair_weight, settings.pair_norm)
+    checkpoint = train_on_purchase(images, target, settings, knowledge, workspace, seed=seed, pairs=pairs)
     return Substitute(checkpoint, count)
 
 

@@ -6,11 +6,10 @@ codes from the prior, or the provider does, and every image costs one query.
 
 from typing import Literal
 
-from ganguard.attacks.labels import bought_labels
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Substitute, Workspace
+from ganguard.attacks.purchase_training import train_on_purchase
 from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
-from ganguard.training.loop import train_generator
 
 
 class FidelitySettings(AttackSettings):
@@ -41,16 +40,7 @@ def run(
     Raises BudgetError, before an image is bought, if the account cannot pay.
     """
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    checkpoint = train_generator(
-        images,
-        settings,
-        workspace.directory,
-        seed=seed,
-        compute=workspace.compute,
-        progress=workspace.progress,
-        guess=knowledge.guessed_defence,
-        labels=bought_labels(settings, target, workspace.store, settings.query_budget),
-    )
+    checkpoint = train_on_purchase(images, target, settings, knowledge, workspace, seed=seed)
     return Substitute(checkpoint, settings.query_budget)
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.attacks import distillation
+from ganguard.attacks import purchase_training
 from ganguard.attacks.distillation import DistillationSettings, run
 from ganguard.attacks.protocol import Knowledge, Needs, Workspace, parse_attack, require_attackable
 from ganguard.base.compute import Compute
@@ -55,13 +55,13 @@ def test_it_trains_on_the_bought_images_beside_the_codes_that_it_sent(
     tmp_path: Path, target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: dict[str, Any] = {}
-    train = distillation.train_generator
+    train = purchase_training.train_generator
 
     def spied(images: Tensor, *args: Any, **options: Any) -> Path:
         given.update(options, images=images)
         return train(images, *args, **options)
 
-    monkeypatch.setattr(distillation, "train_generator", spied)
+    monkeypatch.setattr(purchase_training, "train_generator", spied)
     checkpoint, store, bought = attack(target, tmp_path)
     pairs: CodedImages = given["pairs"]
     assert (bought, pairs.weight, pairs.norm) == (40, 3, "l2")
