@@ -1,9 +1,11 @@
 """What a spec says of the network by which an adversary's own judge compares images."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from ganguard.attacks.protocol import Needs
 from ganguard.metrics.features.network import FeatureSettings, parse_features, pinned
 from ganguard.metrics.features.random_network import RandomNetwork
 
@@ -27,6 +29,25 @@ def _judge(value: object) -> Judge:
 JudgeField = Annotated[SerializeAsAny[FeatureSettings] | Literal["own", "audit"], BeforeValidator(_judge)]
 """A field that names the network: "own" is made from the adversary's real images alone, "audit" is the
 grader's."""
+
+
+def require_judge(judge: Judge, grader: FeatureSettings, attacks: Sequence[Needs]) -> None:
+    """Raise ValueError if a judge's network has nothing to judge, or may be the one that grades.
+
+    Args:
+        judge: `judge_features` of a spec.
+        grader: its `features`.
+        attacks: what each of its attacks needs.
+    """
+    if judge != "own" and not any(each.real_fraction is not None and not each.unjudged for each in attacks):
+        raise ValueError(NOTHING_TO_JUDGE)
+    judging = any(each.judging for each in attacks)
+    own = judge == "own" and any(each.real_fraction for each in attacks)
+    if (judging or own) and grader == JUDGE_OF_ALL:
+        raise ValueError(
+            "features: adversaries judge by the random_network of seed 2, which must not grade them, too. "
+            "Set another seed"
+        )
 
 
 def learns_classes(judge: Judge) -> bool:

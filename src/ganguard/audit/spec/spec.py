@@ -20,7 +20,7 @@ from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
 from ganguard.audit.spec.independent import Independent, IndependentField
-from ganguard.audit.spec.judge import JUDGE_OF_ALL, NOTHING_TO_JUDGE
+from ganguard.audit.spec.judge import require_judge
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
@@ -281,22 +281,8 @@ class Spec(ChosenFeatures):
         return self
 
     @model_validator(mode="after")
-    def _judged_at_all(self) -> "Spec":
-        needs = [attack.needs() for attack in self.attacks]
-        judged = any(each.real_fraction is not None and not each.unjudged for each in needs)
-        if self.judge_features != "own" and not judged:
-            raise ValueError(NOTHING_TO_JUDGE)
-        return self
-
-    @model_validator(mode="after")
-    def _judged_by_another(self) -> "Spec":
-        judging = any(attack.needs().judging for attack in self.attacks)
-        own = self.judge_features == "own" and any(attack.needs().real_fraction for attack in self.attacks)
-        if (judging or own) and self.features == JUDGE_OF_ALL:
-            raise ValueError(
-                "features: adversaries judge by the random_network of seed 2, which must not grade them, "
-                "too. Set another seed"
-            )
+    def _judged(self) -> "Spec":
+        require_judge(self.judge_features, self.features, [attack.needs() for attack in self.attacks])
         return self
 
     def asks(self, attack: AttackSettings | None) -> Ask:
