@@ -45,6 +45,15 @@ class DistillationSettings(AttackSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sends_its_own_codes(self) -> "DistillationSettings":
+        if self.ask is not None and self.ask.prior is not None:
+            raise ValueError(
+                f"ask: distillation's copy draws N(0, I), and D would compare its images with those of "
+                f"{self.ask.prior.kind} codes. Leave `prior` out, or use fidelity"
+            )
+        return self
+
     def needs(self) -> Needs:
         """Return the purchase, and that its codes must be the client's."""
         return replace(super().needs(), codes=True)

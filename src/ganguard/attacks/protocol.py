@@ -106,8 +106,8 @@ class AttackSettings(TrainingSettings):
     Attributes:
         kind: name of the attack in the table of attacks.
         query_budget: images that the adversary may buy.
-        ask: how the adversary asks a conditional target: "uniform", a list of conditions, or a mapping of
-            conditions to shares. None asks as the audit does.
+        ask: how the adversary asks: "uniform", a list of conditions, or a mapping of conditions to shares; or
+            `{prior: …}`, the law of the codes that it sends. None asks as the audit does.
         improves_on: the paper's relations that this attack shows. Each names the kind of attack that it is
             compared with: one that lacks the real images (R4), D (R5) or the stolen copy (R6). R1 to R3 need
             no entry: every attack that knows nothing beside its purchase shows them.

@@ -117,7 +117,8 @@ def attack(
         if purchase:
             ledger.ensure_account("adversary", purchase + allowed_beside(opened))
         asks = ask_to_store(opened, settings.ask)
-        codes = "client" if settings.needs().codes else "provider"
+        sent = settings.needs().codes or (settings.ask is not None and settings.ask.sends_codes)
+        codes = "client" if sent else "provider"
         store = Store(out / "purchase", opened.identity, "adversary", seed, codes, ask=asks)
         workspace = Workspace(out, store, compute, progress)
         metered = meter(opened, ledger, "adversary")

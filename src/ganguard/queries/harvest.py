@@ -19,6 +19,7 @@ from ganguard.base.images import room_for
 from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
 from ganguard.queries.judged_ask import shares_by_spread
+from ganguard.queries.sent_codes import codes_to_send, require_codes_sent
 from ganguard.queries.store import DESCRIPTION, Store
 from ganguard.targets.ask import UNIFORM, asked_of, require_askable
 from ganguard.targets.conditions import conditions_of, generate, names_of, sample
@@ -31,8 +32,8 @@ _LINE = re.compile(r"(\d{1,19}):(\d{1,19})")  # of a cell's note: start:stop of 
 def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress = silent) -> Tensor:
     """Buy those of the images 0 ... count - 1 that the store lacks, and return all of them.
 
-    If the store's codes are the client's, they are drawn here from the target's prior and sent. A conditional
-    target is asked as the store says.
+    If the store's codes are the client's, they are drawn here and sent: from the target's prior, unless the
+    store's `ask` says otherwise. A conditional target is asked as the store says.
 
     Args:
         target: the target, metered if it is to be paid for.
@@ -46,13 +47,14 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
     Raises:
         TargetError: the codes are the client's, and the target takes none; or the store says how to ask for
             conditions, and the target takes none.
-        SpecError: it asks for an unknown condition.
+        SpecError: it asks for an unknown condition, or for codes that are not the client's.
         BudgetError: the account cannot pay.
         DataError: so many images do not fit into memory, or a shard in the store is damaged. A damaged shard
             is not bought again unless it is removed.
     """
     if store.codes == "client" and not isinstance(target, LatentTarget):
         raise TargetError("codes: client sends codes, and this target takes none. Use codes: provider.")
+    require_codes_sent(store.ask, store.codes)
     require_askable(target, store.ask)
     if conditions_of(target) and store.ask is None:
         store = replace(store, ask=UNIFORM)
@@ -180,6 +182,6 @@ def _ask(
     asked = asked_of(target, store.ask, indices, seed=store.seed, shares=shares)
     names = names_of(conditions_of(target), asked)
     if store.codes == "client" and isinstance(target, LatentTarget):
-        latents = target.draw_latents(indices, seed=store.seed)
+        latents = codes_to_send(target, store.ask, indices, seed=store.seed)
         return generate(target, latents, asked), latents, names
     return sample(target, indices, seed=store.seed, conditions=asked), None, names

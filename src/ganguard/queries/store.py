@@ -26,7 +26,7 @@ from ganguard.base.cache import write_bytes, write_json
 from ganguard.base.codecs import encode_png, images_a_task
 from ganguard.base.errors import DataError
 from ganguard.base.settings import NonNegative, Positive, Sparse, read_record
-from ganguard.data.parquet import SHARD_NAME, read_parquet, read_texts, read_vectors, shard_name
+from ganguard.data.parquet import SHARD_NAME, has_column, read_parquet, read_texts, read_vectors, shard_name
 from ganguard.targets.ask import Ask
 from ganguard.targets.protocol import Codes
 
@@ -56,7 +56,8 @@ class Store:
         seed: the seed that they are bought under.
         codes: "provider" if the target draws the codes, "client" if they are sent to it and stored.
         queries_an_image: how many queries the account pays for each image.
-        ask: how a conditional target is asked; None for another target. Its shards have the column condition.
+        ask: how the target is asked; None for one without conditions that gets codes of its own prior. The
+            shards of a conditional target have the column condition.
     """
 
     directory: Path
@@ -173,6 +174,16 @@ class Store:
                 "directory."
             )
         return found[:count]
+
+    def asked(self, count: int) -> list[str] | None:
+        """Return the names of what the first `count` images were asked for; None if the target takes no
+        conditions. Raises DataError as `read_conditions` does."""
+        if self.ask is None:
+            return None
+        # A target without conditions may be sent codes of another law: then the ask says no more than that.
+        if self.ask.sends_codes and not all(has_column(file, "condition") for file in self._files(count)):
+            return None
+        return self.read_conditions(count)
 
     def read_codes(self, count: int) -> Tensor:
         """Return the codes of the first `count` images, (count, latent_dim) float32.

@@ -133,8 +133,8 @@ class AttackRecord(Sparse):
     Attributes:
         label: unique in the results ("fidelity sngan").
         knows: what its adversary has beside the images that it buys; nothing for fidelity extraction.
-        ask: how its adversary asks for conditions; None, and then left out, if the target takes none, or if
-            the attack buys nothing.
+        ask: how its adversary asks for conditions, and which codes it sends; None, and then left out, if the
+            target takes no conditions and gets codes of its own prior, or if the attack buys nothing.
         labels: whether its copies learn conditions, and can be asked for one; None, and then left out, if the
             target takes none, or if only images of the copy are known.
     """
@@ -204,7 +204,7 @@ class AccountRecord(Sparse):
         bought: images, with those of requests that were sent again.
         again: how many of them are of such requests: no answer had come, and an API that is not idempotent
             may have charged them.
-        ask: how a conditional target was asked; None, and then left out, if uniformly or if it takes none.
+        ask: how the target was asked; None, and then left out, if uniformly, with codes of its own prior.
     """
 
     account: str

@@ -24,7 +24,7 @@ class ConditionsRecord(Settings):
 
 
 class AskRecord(Sparse):
-    """How a conditional target is asked: which conditions, and how often.
+    """How a target is asked: which conditions, how often, and with which codes.
 
     Attributes:
         label: in print ("uniformly", "only 3, 7").

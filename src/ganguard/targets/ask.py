@@ -1,4 +1,5 @@
-"""How a conditional target is asked: which condition image i gets, as a pure function of seed and index."""
+"""How a target is asked: which condition image i gets, as a pure function of seed and index, and by which law
+codes are drawn that a client sends."""
 
 import math
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.seeds import uniform
 from ganguard.base.settings import Float, Name, Positive, Sparse, explain, one_line, shortened
 from ganguard.targets.conditions import Conditions, as_name, conditions_of, require_conditions
+from ganguard.targets.prior import KnownPrior, PriorSettings
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
 Share = Annotated[Float, Field(ge=0, le=1)]
@@ -30,7 +32,8 @@ def _texts(value: object) -> object:
 
 
 class Ask(Sparse):
-    """Which conditions are asked for, and how often. Without any, all of them equally often.
+    """Which conditions are asked for, and how often. Without any, all of them equally often. And which codes
+    are sent, if not those of the target's own prior.
 
     In which order they are named does not matter: they are kept in the order of their names, so that the same
     conditions are the same way to ask.
@@ -41,13 +44,15 @@ class Ask(Sparse):
         judge: "spread" asks for all conditions equally often at first, and then more often for those whose
             images differ most among themselves.
         pilot: images that such a judge sees first.
+        prior: the law of the codes that a client sends; None sends codes of the target's own prior.
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"only", "proportions", "judge"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"only", "proportions", "judge", "prior"})
     only: Annotated[tuple[Name, ...] | None, BeforeValidator(_texts)] = None
     proportions: Annotated[tuple[tuple[Name, Share], ...] | None, BeforeValidator(_pairs)] = None
     judge: Literal["spread"] | None = None
     pilot: Positive = 200
+    prior: KnownPrior | None = None
 
     @field_validator("only")
     @classmethod
@@ -83,11 +88,32 @@ class Ask(Sparse):
 
     @property
     def is_uniform(self) -> bool:
-        """Whether all conditions are asked for equally often."""
+        """Whether all conditions are asked for equally often, with codes of the target's own prior."""
+        return self.names_none and not self.sends_codes
+
+    @property
+    def names_none(self) -> bool:
+        """Whether all conditions are asked for equally often, whatever codes are sent."""
         return self.only is None and self.proportions is None and self.judge is None
+
+    @property
+    def sends_codes(self) -> bool:
+        """Whether only a client that sends codes can ask so."""
+        return self.prior is not None
+
+    def field_of_codes(self) -> str:
+        """Return the name of the field that says which codes are sent; "" if none does."""
+        return "prior" if self.prior is not None else ""
 
     def label(self) -> str:
         """Return how it is called in print."""
+        said = [] if self.names_none and self.sends_codes else [self._conditions_label()]
+        if self.prior is not None:
+            said.append(f"with {prior_label(self.prior)} codes")
+        return ", ".join(said)
+
+    def _conditions_label(self) -> str:
+        """Return how conditions are asked for, in print."""
         if self.only is not None:
             shown = ", ".join(self.only[:3]) + (", …" if len(self.only) > 3 else "")
             return f"only {shown}"
@@ -145,7 +171,7 @@ class Ask(Sparse):
             alone = conditions.model_copy(update={"together": 1})
             drawn = self.draw(alone, range(first, -(-indices.stop // several)), seed=seed, shares=shares)
             return drawn.repeat_interleave(several)[indices.start - first * several :][: len(indices)]
-        if self.is_uniform and conditions.in_turn and shares is None:
+        if self.names_none and conditions.in_turn and shares is None:
             return torch.arange(indices.start, indices.stop) % len(conditions)
         ends = (self.shares(conditions) if shares is None else shares).cumsum(0)
         last = int(ends.argmax())  # the last condition with a share: rounding must not go past it
@@ -253,16 +279,28 @@ def ask_to_store(target: object, ask: Ask | None) -> Ask | None:
 
 def require_askable(target: object, ask: Ask | None) -> None:
     """Raise TargetError or SpecError, before anything is bought, if a target cannot be asked so."""
-    conditions = conditions_of(target)
+    conditions, asked = conditions_of(target), ask or UNIFORM
     if conditions is not None:
-        (ask or UNIFORM).shares(conditions)
-        if conditions.given is not None and ask is not None and not ask.is_uniform:
+        asked.shares(conditions)
+        if conditions.given is not None and not asked.is_uniform:
             raise TargetError(
                 "ask names conditions, and these images were bought before, for conditions of their own. "
                 "Leave `ask` out."
             )
-    elif ask is not None and not ask.is_uniform:
+    elif not asked.names_none:
         raise TargetError(
             "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "
             "out."
         )
+
+
+def sends_codes(ask: Ask | None) -> bool:
+    """Return whether only a client that sends codes can ask so."""
+    return ask is not None and ask.sends_codes
+
+
+def prior_label(prior: PriorSettings) -> str:
+    """Return how a law of codes is called in print: its name, and the settings that are not usual."""
+    said = prior.model_dump(mode="json", exclude={"kind"}, exclude_defaults=True)
+    settings = ", ".join(f"{name} {value:g}" for name, value in said.items())
+    return f"{prior.kind} ({settings})" if settings else prior.kind

@@ -205,3 +205,26 @@ def test_conditions_are_said_in_one_line() -> None:
     many = str(Conditions(names=tuple(map(str, range(1000)))))
     assert many.startswith("1,000 classes: '0', '1'")
     assert many.endswith("'11', …")
+
+
+def test_a_law_of_codes_is_part_of_a_way_to_ask() -> None:
+    narrow, wide = ask_of({"prior": "truncated"}), ask_of({"prior": {"kind": "uniform", "high": 2}})
+    both = ask_of({"prior": "truncated", "only": ["cat"]})
+    assert len({UNIFORM.digest(), narrow.digest(), wide.digest(), both.digest()}) == 4
+    assert [ask.label() for ask in (UNIFORM, narrow, wide, both)] == [
+        "uniformly",
+        "with truncated codes",
+        "with uniform (high 2) codes",
+        "only cat, with truncated codes",
+    ]
+    for ask in (narrow, wide, both):
+        assert ask_of(ask.model_dump(mode="json")) == ask
+        assert not ask.is_uniform
+    # All ways of before are written as they were, and so have the digests that they had.
+    assert Ask(only=("cat",)).model_dump(mode="json") == {"only": ["cat"]}
+    assert ask_of({"prior": 0.5, "cat": 0.5}).prior is None
+
+
+def test_conditions_are_asked_for_in_turn_whatever_codes_are_sent() -> None:
+    known = Conditions(names=("cat", "dog"), in_turn=True)
+    assert ask_of({"prior": "truncated"}).draw(known, range(4), seed=0).tolist() == [0, 1, 0, 1]

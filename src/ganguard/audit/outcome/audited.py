@@ -83,9 +83,9 @@ def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
 
 
 def _ask(ask: Ask, known: ConditionsRecord | None) -> AskRecord | None:
-    """Return how a target is asked; None if it takes no conditions."""
+    """Return how a target is asked; None if it takes no conditions, and is sent codes of its own prior."""
     if known is None:
-        return None
+        return None if ask.is_uniform else AskRecord(label=ask.label(), digest=ask.digest())
     names = ask.names(Conditions(kind=known.kind, names=known.names))
     some = names if len(names) < len(known.names) else ()
     return AskRecord(label=ask.label(), digest=ask.digest(), names=some)

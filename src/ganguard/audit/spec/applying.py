@@ -8,6 +8,8 @@ from ganguard.audit.spec.chains import Chain, attributes
 from ganguard.audit.spec.defeating import FEWEST_EFFECTIVE, Reweighting
 from ganguard.comparison.directions import require_attribute
 from ganguard.defences.protocol import chain_label
+from ganguard.queries.sent_codes import require_codes_sent
+from ganguard.targets.ask import sends_codes
 from ganguard.targets.protocol import Codes
 from ganguard.training.denoiser import FEWEST
 
@@ -19,7 +21,8 @@ def require_applicable(
     attacks: Sequence[AttackSettings],
 ) -> None:
     """Raise ValueError if an adversary must send codes and may not, cannot pay for the images of an attack,
-    or can do nothing behind a chain of defences and does not skip it; or if no adversary is left there.
+    or can do nothing behind a chain of defences and does not skip it; or if no adversary is left there; or if
+    an attack must send codes and may not.
     Raises SpecError if a defence moves codes along an attribute that nothing scores.
 
     Args:
@@ -47,6 +50,53 @@ def require_applicable(
         for adversary in fitting:
             _require_whole(adversary, chain, attacks)
             _require_enough(adversary, chain, min(bought, default=None))
+    _require_codes_at_hand(attacks, codes, adversaries, chains)
+
+
+def _require_codes_at_hand(
+    attacks: Sequence[AttackSettings],
+    codes: Codes,
+    adversaries: Sequence[Adversary],
+    chains: Sequence[Chain],
+) -> None:
+    """Raise ValueError if an attack learns from codes, or sends codes of its own choice, and may send none,
+    or if an adversary cannot do its part with such codes.
+
+    Args:
+        attacks: of the spec.
+        codes: who draws codes.
+        adversaries: of the spec.
+        chains: of defences.
+    """
+    for attack in attacks:
+        require_codes_sent(attack.ask, codes)
+    learning = next((attack.label() for attack in attacks if attack.needs().codes), None)
+    if learning and codes != "client":
+        raise ValueError(f"{learning} learns from the codes that it sends. Set codes: client")
+    several = [adversary.kind for adversary in adversaries if adversary.asking()]
+    if learning and several:
+        raise ValueError(
+            f"adversaries: an average is of no single code, and {learning} learns from codes. Leave one "
+            "of the two out"
+        )
+    sending = next((attack.label() for attack in attacks if sends_codes(attack.ask)), None)
+    if sending and several:
+        raise ValueError(
+            f"adversaries: {several[0]} sends codes of the target's own prior again and again, and {sending} "
+            "sends others. Leave one of the two out"
+        )
+    resampling = [a.kind for a in adversaries for chain in chains if chain and _resamples(a, chain)]
+    if sending and resampling:
+        raise ValueError(
+            f"adversaries: {resampling[0]} takes codes to be of the target's own prior, and {sending} sends "
+            "others. Leave one of the two out"
+        )
+
+
+def _resamples(adversary: Adversary, chain: Chain) -> bool:
+    """Return whether an adversary resamples what it buys behind a chain, by the law of codes."""
+    rework = None if adversary.misfit(chain) else adversary.rework(chain)
+    return rework is not None and bool(rework.shifts)
 
 
 def _require_payable(

@@ -91,7 +91,7 @@ class Spec(ChosenFeatures):
         codes: "provider" if the target draws its codes, "client" if the adversary sends them.
         ask: how a conditional target is asked: "uniform", which is the same as leaving it out, a list of
             conditions, or a mapping of conditions to shares. The auditor asks so, and so do attacks that name
-            no way of their own.
+            no way of their own; an attack may also name the law of the codes that it sends.
         purchase: `{images: …}`, images that were bought before: every adversary holds these, each once and in
             their order, and buys nothing. None lets adversaries buy.
         attacks: each trains one substitute for each seed, defence and adversary. Left out, or as the word
@@ -196,6 +196,11 @@ class Spec(ChosenFeatures):
     def _fixed(cls, ask: Ask | None) -> Ask | None:
         if ask is not None and ask.judge is not None:
             raise ValueError("is how the auditor asks, in fixed shares. Set `ask: spread` of an attack")
+        if ask is not None and ask.sends_codes:
+            raise ValueError(
+                f"is how the auditor asks, who takes the target as it is. Set `ask: {{{ask.field_of_codes()}: "
+                "…}` of an attack"
+            )
         return ask
 
     @model_validator(mode="after")
@@ -266,18 +271,6 @@ class Spec(ChosenFeatures):
     @model_validator(mode="after")
     def _adversaries_apply(self) -> "Spec":
         require_applicable(self.adversaries, self.defences, self.codes, self.attacks)
-        return self
-
-    @model_validator(mode="after")
-    def _codes_at_hand(self) -> "Spec":
-        learning = next((attack.label() for attack in self.attacks if attack.needs().codes), None)
-        if learning and self.codes != "client":
-            raise ValueError(f"{learning} learns from the codes that it sends. Set codes: client")
-        if learning and any(adversary.asking() for adversary in self.adversaries):
-            raise ValueError(
-                f"adversaries: an average is of no single code, and {learning} learns from codes. Leave one "
-                "of the two out"
-            )
         return self
 
     @model_validator(mode="after")

@@ -127,6 +127,7 @@ ASKS_ATTACKS = (
     "ganguard.attacks",
     "ganguard.queries.harvest",
     "ganguard.queries.judged_ask",
+    "ganguard.queries.sent_codes",
     "ganguard.queries.store",
     "ganguard.results.panels",
     "ganguard.training",

@@ -38,7 +38,7 @@ def run_purchase(call: StepCall[PurchaseSettings, PurchaseInputs[Path]]) -> Dige
     images = harvest(target, store, most // price, call.progress)
     _say_repeated(call, images)
     write_purchase(call.directory, store.account, len(images))
-    asked = store.read_conditions(len(images)) if store.ask else []
+    asked = store.asked(len(images)) or []
     return {
         str(budget): labelled_digest({"images": images[: budget // price]}, asked=asked[: budget // price])
         for budget in settings.budgets
@@ -108,7 +108,7 @@ def buy_for_auditor(
     directory, seed = store_directory(call.audit, account), auditor_seed(draw)
     store = Store(directory, target.identity, account, seed, ask=ask_to_store(target, ask))
     images = harvest(_metered(call.audit, store, target, samples), store, samples, call.progress)
-    return Drawn.of_names(images, store.read_conditions(samples) if store.ask else None)
+    return Drawn.of_names(images, store.asked(samples))
 
 
 def auditor_seed(draw: int) -> int:
@@ -183,6 +183,7 @@ BUYS = (
     "ganguard.queries.harvest",
     "ganguard.queries.judged_ask",
     "ganguard.queries.metered_target",
+    "ganguard.queries.sent_codes",
     "ganguard.queries.store",
     "ganguard.audit.steps.purchase",
     "ganguard.audit.steps.purchase_files",

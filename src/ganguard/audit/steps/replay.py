@@ -90,6 +90,7 @@ REPLAY = Kind(
         "ganguard.data.parquet",
         "ganguard.targets.ask",
         "ganguard.targets.conditions",
+        "ganguard.targets.prior",
         "ganguard.targets.protocol",
         "ganguard.audit.steps.purchase_files",
         "ganguard.audit.steps.yardstick_files",

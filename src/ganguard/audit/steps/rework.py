@@ -25,7 +25,7 @@ def run_rework(call: Call) -> Digests:
     """Write the images that the adversary trains on, as many as were bought, and what they were asked for."""
     settings, bought = call.settings, open_purchase(call.inputs.purchase, call.audit)
     images = bought.read(settings.images)
-    names = bought.read_conditions(len(images)) if bought.ask else None
+    names = bought.asked(len(images))
     rows, said = torch.arange(len(images)), ReworkFile(images=len(images), distinct=len(images))
     if settings.shifts:
         rows, said = _resampled(call, images, names)
@@ -90,6 +90,7 @@ REWORK = Kind(
         "ganguard.data.parquet",
         "ganguard.targets.ask",
         "ganguard.targets.conditions",
+        "ganguard.targets.prior",
         "ganguard.targets.protocol",
         "ganguard.audit.steps.purchase_files",
         "ganguard.audit.steps.rework_files",

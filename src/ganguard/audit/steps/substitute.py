@@ -102,6 +102,7 @@ SUBSTITUTE = Kind(
         "ganguard.data.splits",
         "ganguard.queries.harvest",
         "ganguard.queries.judged_ask",
+        "ganguard.queries.sent_codes",
         "ganguard.queries.store",
         "ganguard.results.panels",
         "ganguard.targets.protocol",

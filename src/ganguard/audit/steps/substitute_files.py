@@ -47,5 +47,6 @@ def draws_of(
 
 def _found(store: Store, samples: int, draw: int) -> Drawn:
     first, stop = draw * samples, (draw + 1) * samples
-    names = store.read_conditions(stop)[first:] if store.ask else None
+    asked = store.asked(stop)
+    names = None if asked is None else asked[first:]
     return Drawn.of_names(store.read(stop)[first:], names)
