@@ -48,7 +48,9 @@ AskedFor = Annotated[
         "--ask",
         metavar="CONDITION",
         help="Ask a conditional target for this class or prompt alone; may be repeated. "
-        "`--ask '{cat: 0.9, dog: 0.1}'` asks in proportions, `--ask spread` for what varies most.",
+        "`--ask '{cat: 0.9, dog: 0.1}'` asks in proportions, `--ask spread` for what varies most, `--ask "
+        "conditions` for what is covered worst. Of any target that is sent codes: `--ask '{prior: "
+        "truncated}'`, `--ask coreset` or `--ask uncertainty`.",
         show_default="all equally often",
     ),
 ]
@@ -132,14 +134,15 @@ def _number(size: str | None) -> int | str | None:
 
 
 def asked_for(texts: list[str] | None) -> object:
-    """Return what the texts of --ask stand for in a spec: a word ("uniform", "spread"), names, a list of
+    """Return what the texts of --ask stand for in a spec: a word ("uniform", "spread" …), names, a list of
     names as a spec has it, or a mapping of names to shares; None without any.
 
     Raises SpecError if one is no list or mapping that can be read.
     """
     from ganguard.base.settings import read_yaml
+    from ganguard.targets.ask import WORDS
 
-    if texts and len(texts) == 1 and texts[0] in ("uniform", "spread"):
+    if texts and len(texts) == 1 and texts[0] in WORDS:
         return texts[0]
     if texts and len(texts) == 1 and (is_mapping(texts[0]) or texts[0].startswith("[")):
         return read_yaml(texts[0], "--ask")

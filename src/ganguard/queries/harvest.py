@@ -9,6 +9,7 @@ counts once: each cell keeps a note of its requests.
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -18,10 +19,10 @@ from ganguard.base.errors import BudgetError, TargetError
 from ganguard.base.images import room_for
 from ganguard.base.locks import locked
 from ganguard.base.progress import Progress, silent
-from ganguard.queries.judged_ask import shares_by_spread
-from ganguard.queries.sent_codes import codes_to_send, require_codes_sent
+from ganguard.queries.choosing.rounds import Round, rounds
+from ganguard.queries.sent_codes import require_codes_sent
 from ganguard.queries.store import DESCRIPTION, Store
-from ganguard.targets.ask import UNIFORM, asked_of, require_askable
+from ganguard.targets.ask import UNIFORM, require_askable
 from ganguard.targets.conditions import conditions_of, generate, names_of, sample
 from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 
@@ -33,7 +34,8 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
     """Buy those of the images 0 ... count - 1 that the store lacks, and return all of them.
 
     If the store's codes are the client's, they are drawn here and sent: from the target's prior, unless the
-    store's `ask` says otherwise. A conditional target is asked as the store says.
+    store's `ask` says otherwise. A conditional target is asked as the store says. If `ask` learns from what
+    was bought, the images are bought in rounds.
 
     Args:
         target: the target, metered if it is to be paid for.
@@ -60,19 +62,8 @@ def harvest(target: BlackBoxTarget, store: Store, count: int, progress: Progress
         store = replace(store, ask=UNIFORM)
     require_room(target, count, str(store.directory))
     _create(store)
-    shares = _judged(target, store, count, progress)
-    cells = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
-    held, waiting = 0, list[range]()
-    for cell in cells:
-        if _buy(target, store, cell, shares, wait=False):
-            held += len(cell)
-            progress(held, count, "buying")
-        else:
-            waiting.append(cell)
-    for cell in waiting:  # another process held their locks
-        _buy(target, store, cell, shares, wait=True)
-        held += len(cell)
-        progress(held, count, "buying")
+    for images in rounds(store.ask, count):
+        _buy_round(target, store, images, count, progress)
     return store.read(count)
 
 
@@ -93,18 +84,25 @@ def _create(store: Store) -> None:
         store.create()
 
 
-def _judged(target: BlackBoxTarget, store: Store, count: int, progress: Progress) -> Tensor | None:
-    """Return the shares of conditions that the judge of a store's ask wants after its pilot, which is bought
-    first; None without a judge, or if no more than the pilot is wanted."""
-    ask, known = store.ask, conditions_of(target)
-    if known is None or ask is None or ask.judge is None or count <= ask.pilot:
-        return None
-    pilot = harvest(target, store, ask.pilot, progress)
-    return shares_by_spread(pilot, known.numbers(store.read_conditions(ask.pilot)), len(known))
+def _buy_round(target: BlackBoxTarget, store: Store, images: range, count: int, progress: Progress) -> None:
+    """Buy the images of a round that the store lacks. count: how many images are wanted in all rounds."""
+    asked = Round(target, store, images.start, partial(progress, images.start, count, "choosing"))
+    held, waiting = images.start // SHARD * SHARD, list[range]()
+    cells = (range(start, min(start + SHARD, images.stop)) for start in range(held, images.stop, SHARD))
+    for cell in cells:
+        if _buy(target, store, cell, asked, wait=False):
+            held += len(cell)
+            progress(held, count, "buying")
+        else:
+            waiting.append(cell)
+    for cell in waiting:  # another process held their locks
+        _buy(target, store, cell, asked, wait=True)
+        held += len(cell)
+        progress(held, count, "buying")
 
 
-def _buy(target: BlackBoxTarget, store: Store, cell: range, shares: Tensor | None, *, wait: bool) -> bool:
-    """Buy the images of a cell that the store lacks.
+def _buy(target: BlackBoxTarget, store: Store, cell: range, asked: Round, *, wait: bool) -> bool:
+    """Buy the images of a cell that the store lacks. asked: what they are asked for.
 
     If a request was paid for and its images are not there, because of a crash or because their shard was
     removed, the same request is made again, so that it counts once.
@@ -123,7 +121,7 @@ def _buy(target: BlackBoxTarget, store: Store, cell: range, shares: Tensor | Non
             request = _next_request(noted, absent)
             _write_requests(note, [*(r for r in noted if r != request), request])
             try:
-                images, latents, conditions = _ask(target, store, request, shares)
+                images, latents, conditions = _ask(target, store, request, asked)
             except BudgetError:  # refused, so nothing of it was paid
                 _write_requests(note, [r for r in noted if r != request])
                 # A process that was killed before it paid may have noted more than is wanted now.
@@ -176,12 +174,12 @@ def _remove_unfinished(store: Store, note: Path, cell: range) -> None:
 
 
 def _ask(
-    target: BlackBoxTarget, store: Store, indices: range, shares: Tensor | None
+    target: BlackBoxTarget, store: Store, indices: range, asked: Round
 ) -> tuple[Tensor, Tensor | None, list[str] | None]:
     """Return images, the codes that were sent for them, and the names of the conditions that were."""
-    asked = asked_of(target, store.ask, indices, seed=store.seed, shares=shares)
-    names = names_of(conditions_of(target), asked)
+    conditions = asked.conditions(indices)
+    names = names_of(conditions_of(target), conditions)
     if store.codes == "client" and isinstance(target, LatentTarget):
-        latents = codes_to_send(target, store.ask, indices, seed=store.seed)
-        return generate(target, latents, asked), latents, names
-    return sample(target, indices, seed=store.seed, conditions=asked), None, names
+        latents = asked.codes(target, indices)
+        return generate(target, latents, conditions), latents, names
+    return sample(target, indices, seed=store.seed, conditions=conditions), None, names

@@ -18,6 +18,15 @@ from ganguard.targets.prior import KnownPrior, PriorSettings
 
 ADD_UP = 1e-6  # how far proportions may be from 1 in all
 Share = Annotated[Float, Field(ge=0, le=1)]
+Choice = Literal["coreset", "uncertainty", "conditions"]
+CHOICES: Mapping[Choice, str] = {
+    "coreset": "by a coreset of codes",
+    "uncertainty": "by the disagreement of students",
+    "conditions": "by the conditions covered worst",
+}
+"""What can be chosen, in words."""
+WORDS = ("uniform", "spread", *CHOICES)
+"""The ways to ask that are one word."""
 
 
 def _pairs(value: object) -> object:
@@ -43,14 +52,18 @@ class Ask(Sparse):
         proportions: the share of each condition that is asked for; they add up to 1.
         judge: "spread" asks for all conditions equally often at first, and then more often for those whose
             images differ most among themselves.
-        pilot: images that such a judge sees first.
+        choose: what is chosen in rounds, from what was bought in those before: "coreset" asks for the codes
+            whose images are expected to cover the target's best, "uncertainty" for those of which is known
+            least, "conditions" more often for the conditions that are covered worst.
+        pilot: images that such a judge sees first, or that are bought before anything is chosen.
         prior: the law of the codes that a client sends; None sends codes of the target's own prior.
     """
 
-    unsaid: ClassVar[frozenset[str]] = frozenset({"only", "proportions", "judge", "prior"})
+    unsaid: ClassVar[frozenset[str]] = frozenset({"only", "proportions", "judge", "choose", "prior"})
     only: Annotated[tuple[Name, ...] | None, BeforeValidator(_texts)] = None
     proportions: Annotated[tuple[tuple[Name, Share], ...] | None, BeforeValidator(_pairs)] = None
     judge: Literal["spread"] | None = None
+    choose: Choice | None = None
     pilot: Positive = 200
     prior: KnownPrior | None = None
 
@@ -76,15 +89,25 @@ class Ask(Sparse):
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Ask":
-        if sum(way is not None for way in (self.only, self.proportions, self.judge)) > 1:
-            raise ValueError("takes one of `only`, `proportions` and `judge`")
-        if "pilot" in self.model_fields_set and self.judge is None:
+        if sum(way is not None for way in (self.only, self.proportions, self.judge, self.choose)) > 1:
+            raise ValueError("takes one of `only`, `proportions`, `judge` and `choose`")
+        if "pilot" in self.model_fields_set and not self.learns:
             raise ValueError("pilot has nothing to act on without a judge. Leave it out")
         return self
 
     def left_out(self) -> set[str]:
-        """Return the ways that are not taken; without a judge, there is no pilot either."""
-        return super().left_out() | ({"pilot"} if self.judge is None else set[str]())
+        """Return the ways that are not taken; if nothing is learnt, there is no pilot either."""
+        return super().left_out() | (set[str]() if self.learns else {"pilot"})
+
+    @property
+    def learns(self) -> bool:
+        """Whether what is asked for depends on what was bought before."""
+        return self.judge is not None or self.choose is not None
+
+    @property
+    def chooses_codes(self) -> bool:
+        """Whether codes are chosen, and not only drawn."""
+        return self.choose is not None and self.choose != "conditions"
 
     @property
     def is_uniform(self) -> bool:
@@ -94,22 +117,25 @@ class Ask(Sparse):
     @property
     def names_none(self) -> bool:
         """Whether all conditions are asked for equally often, whatever codes are sent."""
-        return self.only is None and self.proportions is None and self.judge is None
+        ways = (self.only, self.proportions, self.judge)
+        return all(way is None for way in ways) and self.choose != "conditions"
 
     @property
     def sends_codes(self) -> bool:
         """Whether only a client that sends codes can ask so."""
-        return self.prior is not None
+        return self.prior is not None or self.chooses_codes
 
     def field_of_codes(self) -> str:
         """Return the name of the field that says which codes are sent; "" if none does."""
-        return "prior" if self.prior is not None else ""
+        return "prior" if self.prior is not None else "choose" if self.chooses_codes else ""
 
     def label(self) -> str:
         """Return how it is called in print."""
         said = [] if self.names_none and self.sends_codes else [self._conditions_label()]
         if self.prior is not None:
             said.append(f"with {prior_label(self.prior)} codes")
+        if self.choose is not None and self.chooses_codes:
+            said.append(f"{CHOICES[self.choose]} after the first {self.pilot:,}")
         return ", ".join(said)
 
     def _conditions_label(self) -> str:
@@ -119,6 +145,8 @@ class Ask(Sparse):
             return f"only {shown}"
         if self.judge is not None:
             return f"by the {self.judge} of the first {self.pilot:,}"
+        if self.choose is not None:
+            return f"{CHOICES[self.choose]} after the first {self.pilot:,}"
         return "in proportions" if self.proportions is not None else "uniformly"
 
     def digest(self) -> str:
@@ -143,14 +171,16 @@ class Ask(Sparse):
         return tuple(name for name, share in zip(conditions.names, shares, strict=True) if share > 0)
 
     def require_beyond_pilot(self, images: int, budget: int) -> None:
-        """Raise ValueError if a judge sees no image beyond its pilot, and so asks uniformly.
+        """Raise ValueError if no image is bought beyond the pilot, so that all are asked for as usual.
 
         images: what a query budget of `budget` pays for; 0 if nothing is bought.
         """
-        if self.judge is not None and 0 < images <= self.pilot:
+        if self.learns and 0 < images <= self.pilot:
+            field, how = ("judge", self.judge) if self.judge else ("choose", self.choose)
+            usual = "with codes at random" if self.chooses_codes else "uniformly"
             raise ValueError(
-                f"ask: {self.judge} asks uniformly for its first {self.pilot:,} images, and query_budget of "
-                f"{budget:,} pays for {images:,}. Raise it, or set ask: {{judge: {self.judge}, pilot: "
+                f"ask: {how} asks {usual} for its first {self.pilot:,} images, and query_budget of "
+                f"{budget:,} pays for {images:,}. Raise it, or set ask: {{{field}: {how}, pilot: "
                 f"{max(1, images // 2)}}}"
             )
 
@@ -198,16 +228,15 @@ def asked_for(ask: Ask) -> str:
 
 
 def ask_of(value: object) -> Ask:
-    """Return a way to ask, from "uniform", "spread", a list of names, or a mapping of names to shares.
+    """Return a way to ask, from one of WORDS, a list of names, or a mapping of names to shares.
 
     Raises ValueError if it is none of these.
     """
     if isinstance(value, Ask):
         return value
-    if value == "uniform":
-        return UNIFORM
-    if value == "spread":
-        return Ask(judge="spread")
+    if isinstance(value, str) and value in WORDS:
+        field = {"uniform": {}, "spread": {"judge": value}}
+        return Ask.model_validate(field.get(value, {"choose": value}))
     if isinstance(value, list | tuple):
         return Ask.model_validate({"only": value})
     if isinstance(value, Mapping):
@@ -219,7 +248,7 @@ def ask_of(value: object) -> Ask:
         if said:
             return Ask.model_validate({"proportions": said})
     raise ValueError(
-        "must be uniform, spread, a list of conditions, or a mapping of conditions to shares; got "
+        f"must be {', '.join(WORDS)}, a list of conditions, or a mapping of conditions to shares; got "
         f"{shortened(value)}"
     )
 
@@ -282,6 +311,11 @@ def require_askable(target: object, ask: Ask | None) -> None:
     conditions, asked = conditions_of(target), ask or UNIFORM
     if conditions is not None:
         asked.shares(conditions)
+        if asked.chooses_codes:
+            raise TargetError(
+                f"ask: {asked.choose} chooses codes, and an image of this target follows from a condition, "
+                "too. Set ask: conditions."
+            )
         if conditions.given is not None and not asked.is_uniform:
             raise TargetError(
                 "ask names conditions, and these images were bought before, for conditions of their own. "

@@ -60,7 +60,7 @@ def test_a_harvest_asks_for_what_it_is_told(cli: Cli, gan: Path, tmp_path: Path)
         (["--ask", "{cat: 0.9}"], "must add up to 1; they add up to 0.9"),
         (["--ask", "cat", "--ask", "cat"], "each once"),
         (["--ask", "{cat: "], "not YAML"),
-        (["--ask", "{}"], "must be uniform, spread, a list of conditions"),
+        (["--ask", "{}"], "must be uniform, spread, coreset, uncertainty, conditions, a list of conditions"),
         (["--ask", "[007]"], "YAML reads '007' here as 7. Put that name in quotes"),
     ],
 )

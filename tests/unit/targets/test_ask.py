@@ -95,7 +95,7 @@ def test_what_is_no_way_to_ask_is_refused(asked: object, said: str) -> None:
 
 
 def test_classes_may_be_called_like_the_parts_of_a_way_to_ask() -> None:
-    known = Conditions(names=("only", "pilot", "judge", "proportions"))
+    known = Conditions(names=("only", "pilot", "judge", "proportions", "choose", "prior"))
     for name in known.names:
         drawn = ask_of({name: 1.0}).draw(known, range(9), seed=0)
         assert known.said(drawn) == [name] * 9
@@ -112,7 +112,8 @@ def test_classes_may_be_called_like_the_parts_of_a_way_to_ask() -> None:
         ({"cat": 0.7}, "--ask.proportions: must add up to 1; they add up to 0.7."),
         (
             {},
-            "--ask: must be uniform, spread, a list of conditions, or a mapping of conditions to shares; got",
+            "--ask: must be uniform, spread, coreset, uncertainty, conditions, a list of conditions, or "
+            "a mapping of conditions to shares; got",
         ),
         ([], "--ask.only: must list one or more conditions, each once"),
     ],
@@ -228,3 +229,26 @@ def test_a_law_of_codes_is_part_of_a_way_to_ask() -> None:
 def test_conditions_are_asked_for_in_turn_whatever_codes_are_sent() -> None:
     known = Conditions(names=("cat", "dog"), in_turn=True)
     assert ask_of({"prior": "truncated"}).draw(known, range(4), seed=0).tolist() == [0, 1, 0, 1]
+
+
+def test_what_is_chosen_is_part_of_a_way_to_ask() -> None:
+    words = [ask_of(word) for word in ("coreset", "uncertainty", "conditions")]
+    assert len({ask.digest() for ask in words}) == 3 and not any(ask.is_uniform for ask in words)
+    assert [ask.sends_codes for ask in words] == [True, True, False]
+    assert [ask.label() for ask in words] == [
+        "by a coreset of codes after the first 200",
+        "by the disagreement of students after the first 200",
+        "by the conditions covered worst after the first 200",
+    ]
+    for ask in (*words, ask_of({"choose": "coreset", "pilot": 9, "prior": "truncated"})):
+        assert ask_of(ask.model_dump(mode="json")) == ask
+    with pytest.raises(ValidationError, match="takes one of"):
+        Ask(choose="coreset", judge="spread")
+
+
+def test_codes_are_not_chosen_where_images_follow_from_conditions_too() -> None:
+    with pytest.raises(TargetError, match=r"coreset chooses codes, .* Set ask: conditions"):
+        require_askable(Conditional(), ask_of("coreset"))
+    require_askable(Conditional(), ask_of("conditions"))
+    with pytest.raises(TargetError, match="ask names conditions, and this target takes none"):
+        require_askable(object(), ask_of("conditions"))

@@ -194,13 +194,12 @@ class Spec(ChosenFeatures):
     @field_validator("ask")
     @classmethod
     def _fixed(cls, ask: Ask | None) -> Ask | None:
-        if ask is not None and ask.judge is not None:
-            raise ValueError("is how the auditor asks, in fixed shares. Set `ask: spread` of an attack")
+        if ask is not None and ask.learns and not ask.sends_codes:
+            how = ask.judge or ask.choose
+            raise ValueError(f"is how the auditor asks, in fixed shares. Set `ask: {how}` of an attack")
         if ask is not None and ask.sends_codes:
-            raise ValueError(
-                f"is how the auditor asks, who takes the target as it is. Set `ask: {{{ask.field_of_codes()}: "
-                "…}` of an attack"
-            )
+            said = f"`ask: {{{ask.field_of_codes()}: …}}` of an attack"
+            raise ValueError(f"is how the auditor asks, who takes the target as it is. Set {said}")
         return ask
 
     @model_validator(mode="after")

@@ -126,6 +126,7 @@ ASKS_ATTACKS = (
     "ganguard.data",
     "ganguard.attacks",
     "ganguard.queries.harvest",
+    "ganguard.queries.choosing",
     "ganguard.queries.judged_ask",
     "ganguard.queries.sent_codes",
     "ganguard.queries.store",

@@ -181,6 +181,7 @@ BUYS = (
     *OPENS,
     "ganguard.data.parquet",
     "ganguard.queries.harvest",
+    "ganguard.queries.choosing",
     "ganguard.queries.judged_ask",
     "ganguard.queries.metered_target",
     "ganguard.queries.sent_codes",

@@ -101,6 +101,7 @@ SUBSTITUTE = Kind(
         "ganguard.data.parquet",
         "ganguard.data.splits",
         "ganguard.queries.harvest",
+        "ganguard.queries.choosing",
         "ganguard.queries.judged_ask",
         "ganguard.queries.sent_codes",
         "ganguard.queries.store",

@@ -33,6 +33,17 @@ def spec(**changes: object) -> Spec:
             {"attacks": [{**NARROW, "kind": "distillation"}]},
             "distillation's copy draws N.* truncated codes. Leave `prior` out",
         ),
+        ({"ask": "coreset"}, r"ask: is how the auditor asks.* `ask: \{choose: …\}` of an attack"),
+        ({"ask": "conditions"}, "ask: is how the auditor asks, in fixed shares. Set `ask: conditions` of an"),
+        (
+            {"codes": "provider", "attacks": [{**ATTACK, "ask": {"choose": "coreset", "pilot": 9}}]},
+            "choose is of codes that the client sends.* Set codes: client",
+        ),
+        (
+            {"attacks": [{**ATTACK, "ask": "uncertainty"}]},
+            "uncertainty asks with codes at random for its first 200 images, and query_budget of 40 pays for "
+            r"40. Raise it, or set ask: \{choose: uncertainty, pilot: 20\}",
+        ),
         ({"attacks": [{**ATTACK, "ask": {"prior": "cauchy"}}]}, "must be one of normal, sphere"),
         (
             {"defences": [{"kind": "linear_interpolation"}], "adversaries": ["naive", "code_pairs"]},
@@ -49,6 +60,12 @@ def test_what_cannot_be_combined_is_refused_in_a_line(changes: dict[str, object]
     with pytest.raises(SpecError, match=said) as raised:
         spec(**changes)
     assert "\n" not in str(raised.value)
+
+
+def test_distillation_may_choose_codes_and_conditions_need_no_client() -> None:
+    chosen = {"choose": "coreset", "pilot": 9}
+    assert spec(attacks=[{**ATTACK, "kind": "distillation", "ask": chosen}]).attacks[0].ask
+    assert spec(codes="provider", attacks=[{**ATTACK, "ask": {**chosen, "choose": "conditions"}}])
 
 
 def test_each_law_has_a_purchase_of_its_own() -> None:
