@@ -13,7 +13,7 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import BudgetError, SpecError
 from ganguard.base.seeds import normal
 from ganguard.queries.choosing.k_centre import k_centre
-from ganguard.queries.choosing.rounds import rounds
+from ganguard.queries.choosing.rounds import candidates_of, rounds
 from ganguard.queries.choosing.students import Students, described, teach
 from ganguard.queries.harvest import harvest
 from ganguard.queries.judged_ask import shares_by_coverage
@@ -72,6 +72,23 @@ def test_rounds_double_after_the_pilot_and_a_smaller_count_cuts_the_last() -> No
     assert rounds(ask, 9) == [range(9)]
     assert rounds(Ask(judge="spread", pilot=10), 100) == [range(10), range(10, 100)]
     assert rounds(Ask(), 100) == rounds(None, 100) == [range(100)]
+
+
+@pytest.mark.parametrize(
+    ("count", "latent_dim", "codes"),
+    [
+        (200, 128, 2000),
+        (1000, 128, 8000),
+        (20_000, 128, 65_536),
+        (50_000, 128, 100_000),
+        (5000, 12_288, 10_922),
+    ],
+)
+def test_a_round_chooses_from_as_many_codes_as_memory_allows(
+    monkeypatch: pytest.MonkeyPatch, count: int, latent_dim: int, codes: int
+) -> None:
+    monkeypatch.setattr("ganguard.queries.choosing.rounds.FEWEST_CODES", 2000)
+    assert candidates_of(count, latent_dim) == codes
 
 
 def test_a_description_keeps_distances_of_images_of_few_dimensions() -> None:

@@ -25,6 +25,7 @@ from ganguard.targets.protocol import BlackBoxTarget, LatentTarget
 STUDENTS = 2
 FEWEST_CODES, OF_EACH, MOST_CODES = 2000, 8, 1 << 16
 """How many codes a round chooses from: so many for each that it takes, between these limits."""
+MOST_NUMBERS = 1 << 27  # of which long codes consist, unless twice as many codes as are taken have more
 
 
 def rounds(ask: Ask | None, count: int) -> list[range]:
@@ -108,7 +109,7 @@ class Round:
         candidates = codes_to_send(
             target,
             ask,
-            range(_candidates(self._first)),
+            range(candidates_of(self._first, target.latent_dim)),
             seed=derived_seed(store.seed, "candidates", str(self._first)),
         )
         sent = store.read_codes(self._first)
@@ -132,9 +133,10 @@ class Round:
         return known.numbers(self._store.read_conditions(self._first))
 
 
-def _candidates(count: int) -> int:
+def candidates_of(count: int, latent_dim: int) -> int:
     """Return how many codes `count` are chosen from."""
-    return max(FEWEST_CODES, min(OF_EACH * count, MOST_CODES), 2 * count)
+    usual = max(FEWEST_CODES, min(OF_EACH * count, MOST_CODES))
+    return max(2 * count, min(usual, MOST_NUMBERS // latent_dim))
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
