@@ -38,7 +38,7 @@ from ganguard.queries.choosing.students import teach
 from ganguard.queries.harvest import harvest
 from ganguard.queries.store import Store
 from ganguard.results.intervals import t_interval
-from ganguard.targets.ask import UNIFORM, asked_of, parse_ask
+from ganguard.targets.ask import UNIFORM, ask_to_store, asked_of, parse_ask
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of, sample
 
@@ -107,7 +107,8 @@ def seen(target: Any, embed: Embed) -> Seen:
 def store_of(target: Any, way: Any, seed: int, directory: str) -> Store:
     """Return the empty store of a purchase."""
     codes = "provider" if conditions_of(target) else "client"
-    return Store(Path(directory) / "store", target.identity, "us", seed, codes, ask=parse_ask(way, "way"))
+    ask = ask_to_store(target, parse_ask(way, "way"))
+    return Store(Path(directory) / "store", target.identity, "us", seed, codes, ask=ask)
 
 
 def of_sets(way: Any, seed: int, beside: Seen) -> dict[str, float]:
