@@ -181,10 +181,6 @@ class AttackSettings(TrainingSettings):
         """Raise SpecError if the substitute's architecture cannot make images (C, H, W)."""
         require_buildable(self.architecture, image_shape)
 
-    def fewest_images(self) -> int:
-        """Return how many images a run needs at least: one, or as many as give one to hold out."""
-        return int(0.5 / self.held_out) + 1 if self.held_out else 1
-
     def require_real_classes(self, classes: int) -> None:
         """Raise SpecError, before anything is bought, if real images of `classes` classes do not do."""
 

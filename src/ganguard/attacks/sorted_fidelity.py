@@ -28,6 +28,7 @@ NO_CLASSES = (
     "real: sorted_fidelity sorts by the classes of real images, and these have none. Give real images with "
     "classes, or set kind: fidelity."
 )
+FEWEST_TO_DIVIDE = 20  # images of which some can be held out
 REPEATED = 20  # times that an image of mean weight is trained on
 
 
@@ -62,12 +63,12 @@ class SortedSettings(AttackSettings):
                 "architecture: a copy with classes learns what was asked for, and needs no sorting. Leave "
                 "`classes` out, or set kind: fidelity"
             )
-        if self.held_out is not None:
-            raise ValueError(
-                "held_out: each image is trained on several times, so that what is held out would be trained "
-                "on, too. Leave it out"
-            )
         return self
+
+    def fewest_images(self) -> int:
+        """Return how many images a run needs: with `held_out` some more, since it repeats each, and their
+        order links neighbours as answers to one code."""
+        return max(FEWEST_TO_DIVIDE, super().fewest_images()) if self.held_out else 1
 
     def require_real_classes(self, classes: int) -> None:
         """Raise SpecError if the real images have no classes to sort by."""

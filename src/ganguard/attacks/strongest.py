@@ -12,11 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
@@ -27,11 +24,12 @@ from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, 
 from ganguard.base.cache import write_json
 from ganguard.base.errors import SpecError
 from ganguard.base.plugins import PluginTable
-from ganguard.base.seeds import derived_seed, torch_generator
+from ganguard.base.seeds import derived_seed
 from ganguard.base.settings import Positive, read_json
 from ganguard.queries.harvest import harvest
 from ganguard.results.panels import Panel, TriedRecipe
 from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.division import divided
 from ganguard.training.early_stopping import Watch, best_look
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
@@ -212,31 +210,15 @@ def run(
 def hold_out(images: Tensor, share: float, *, seed: int) -> tuple[Tensor, Tensor]:
     """Return the rows (k,) to train on, and those (h,) that are held out of images (N, C, H, W), ascending.
 
-    Equal images stay together, and so do the two of each pair in turn: they may be two answers to one code.
+    No image is on both sides (`training.division`). Raises SpecError if too few differ.
     """
-    groups, drawn = _kept_together(images), torch_generator(seed, "held out")
-    order = torch.randperm(int(groups.max()) + 1, generator=drawn)
-    wanted = max(FEWEST_HELD_OUT, round(share * len(images)))
-    enough = groups.bincount()[order].cumsum(0) >= wanted
-    chosen = order[: int(enough.int().argmax()) + 1]
-    held = torch.isin(groups, chosen)
-    if held.all():
+    rows = divided(images, max(FEWEST_HELD_OUT, round(share * len(images))), seed=seed)
+    if rows is None or len(rows[1]) < FEWEST_HELD_OUT:
         raise SpecError(
             "strongest: hardly two of the images to train on differ, so that none can be held out. Set a "
             "larger query_budget."
         )
-    return (~held).nonzero()[:, 0], held.nonzero()[:, 0]
-
-
-def _kept_together(images: Tensor) -> Tensor:
-    """Return the group (N,) of each image: linked are equal images, and images 2i and 2i + 1."""
-    count = len(images)
-    alike = images.flatten(1).unique(dim=0, return_inverse=True)[1].numpy()
-    rows, ones = np.arange(count), np.ones(count)
-    links = coo_matrix((np.r_[ones, ones], (np.r_[rows, rows], np.r_[alike, count + rows // 2])))
-    square = coo_matrix((links.data, (links.row, count + links.col)), shape=(3 * count, 3 * count))
-    groups = torch.from_numpy(connected_components(square, directed=False)[1][:count]).long()
-    return groups.unique(return_inverse=True)[1]
+    return rows
 
 
 def recipe_name(number: int, recipe: TrainingSettings) -> str:

@@ -15,6 +15,7 @@ from ganguard.base.images import to_float
 from ganguard.base.labels import Labels
 from ganguard.base.seeds import torch_generator
 from ganguard.training.assembling import Training
+from ganguard.training.division import divided
 from ganguard.training.early_stopping import Best, Looks, Watch
 from ganguard.training.flow import FlowTraining
 from ganguard.training.restoring import Restorer
@@ -98,7 +99,7 @@ def hold_out(
 ) -> TrainingImages:
     """Hold out a share of the images (N, C, H, W) uint8, drawn by the seed, if the settings say so.
 
-    Raises SpecError if none would be held out, or none be left.
+    No image is on both sides (`division.py`). Raises SpecError if none would be held out, or none be left.
     """
     if settings.held_out is None:
         return TrainingImages(images, labels)
@@ -108,8 +109,13 @@ def hold_out(
             f"held_out: {settings.held_out:g} of {len(images):,} images are {count:,}; at least one must be "
             "held out, and one be left. Choose another share, or leave it out."
         )
-    drawn = torch.randperm(len(images), generator=torch_generator(seed, "held out"))
-    held, kept = (rows.sort().values for rows in (drawn[:count], drawn[count:]))
+    rows = divided(images, count, seed=seed)
+    if rows is None:
+        raise SpecError(
+            f"held_out: the {len(images):,} images are equal, or answers to one code, so that none can be "
+            "held out. Give more images, or leave held_out out."
+        )
+    kept, held = rows
     y = None if labels is None else labels.numbers[held]
     out = HeldOut(_rows(images, held), y, settings.held_out_every or EVERY, seed)
     return TrainingImages(_rows(images, kept), None if labels is None else labels.of(kept), out)

@@ -146,6 +146,18 @@ class TrainingSettings(Sparse):
         }
         return self.model_copy(update=changed)
 
+    def fewest_images(self) -> int:
+        """Return how many images it needs at least: one, or enough to hold one out and learn from one.
+
+        Two are not enough for that, since they may be answers to one code.
+        """
+        if self.held_out is None:
+            return 1
+        fewest = max(3, int(0.5 / min(self.held_out, 1 - self.held_out)))
+        while not 0 < round(self.held_out * fewest) < fewest:
+            fewest += 1
+        return fewest
+
     def recipe(self) -> dict[str, Any]:
         """Return what makes one training differ from another: all settings but how often its state is saved,
         and where the weights lie that it begins with."""

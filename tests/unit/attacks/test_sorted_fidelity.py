@@ -2,6 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from ganguard.base.images import to_uint8
 from ganguard.base.labels import Labels
 from ganguard.base.seeds import normal
 from ganguard.queries.store import Store
+from ganguard.training.held_out import hold_out
 
 TINY = {
     "kind": "sorted_fidelity",
@@ -40,6 +42,14 @@ class MostlyDark:
     def sample(self, indices: range, *, seed: int) -> Tensor:
         self.asked += len(indices)
         levels = torch.tensor([210 if index % 10 == 0 else 30 for index in indices], dtype=torch.uint8)
+        return levels.view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
+
+
+class Greys(MostlyDark):
+    """A black box of flat images, of which no two are equal."""
+
+    def sample(self, indices: range, *, seed: int) -> Tensor:
+        levels = 12 * torch.tensor(list(indices), dtype=torch.uint8)
         return levels.view(-1, 1, 1, 1).expand(-1, *self.image_shape).contiguous()
 
 
@@ -86,10 +96,29 @@ def test_what_it_needs_and_how_it_is_called() -> None:
     assert settings.needs().knows() == ("real images",)
     assert settings.label() == "sorted fidelity dcgan, sorts by 25 % real"
     assert settings.trains_through()
-    with pytest.raises(SpecError, match="what is held out would be trained on, too"):
-        parse_attack({**TINY, "architecture": "flow", "held_out": 0.1})
+    with pytest.raises(SpecError, match="query_budget must be at least 20 here; got 19"):
+        parse_attack({**TINY, "architecture": "flow", "held_out": 0.1, "query_budget": 19})
     with pytest.raises(SpecError, match="these have none"):
         settings.require_real_classes(0)
+
+
+def test_what_a_flow_holds_out_is_not_trained_on_though_images_repeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[tuple[Tensor, Tensor]] = []
+
+    def noted(images: Tensor, *others: object, **named: object) -> object:
+        divided = hold_out(images, *others, **named)  # pyright: ignore[reportArgumentType]
+        assert divided.held_out is not None
+        found.append((cast(Tensor, divided.images), cast(Tensor, divided.held_out.images)))
+        return divided
+
+    monkeypatch.setattr("ganguard.training.loop.hold_out", noted)
+    flow = {"kind": "flow", "width": 4, "solver_steps": 1}
+    known = Knowledge(KNOWN, lambda images: 0.0, real_labels=CLASSES)
+    attack(Greys(), tmp_path, known, architecture=flow, held_out=0.2, steps=1)
+    learnt, held = ({x.numpy().tobytes() for x in images} for images in found[0])
+    assert learnt and held and learnt.isdisjoint(held)
 
 
 @pytest.mark.parametrize(

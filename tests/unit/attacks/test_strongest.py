@@ -138,12 +138,7 @@ def distinct(count: int) -> Tensor:
     return torch.stack([numbers // 256, numbers % 256], 1).to(torch.uint8).reshape(count, 1, 1, 2)
 
 
-def test_equal_images_and_answers_to_one_code_are_never_on_both_sides() -> None:
-    images = distinct(200)[torch.arange(400) // 2 % 150]  # pairs, and 50 of them twice
-    kept, out = hold_out(images, 0.2, seed=0)
-    assert len(out) >= 80
-    of_kept, of_out = ({tuple(x.flatten().tolist()) for x in images[rows]} for rows in (kept, out))
-    assert of_kept.isdisjoint(of_out)
+def test_answers_to_one_code_are_never_on_both_sides() -> None:
     answers = distinct(100)  # rows 2i and 2i + 1 may be of one code, though they differ
     kept, out = hold_out(answers, 0.2, seed=0)
     assert set((kept // 2).tolist()).isdisjoint((out // 2).tolist())

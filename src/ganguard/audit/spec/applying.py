@@ -141,11 +141,6 @@ def _require_whole(adversary: Adversary, chain: Chain, attacks: Sequence[AttackS
                 f"adversaries: {adversary.kind} makes other images of its purchase, and {attack.label()} "
                 "learns which code each bought image has. Leave one of the two out"
             )
-        if attack.held_out is not None:
-            raise ValueError(
-                f"adversaries: {adversary.kind} makes images that are alike of its purchase, so that what "
-                f"{attack.label()} holds out (`held_out`) would be trained on, too. Leave one of the two out"
-            )
 
 
 def _require_enough(adversary: Adversary, chain: Chain, least: int | None) -> None:
