@@ -11,9 +11,11 @@ from safetensors.torch import save_file
 from ganguard.base.cache import tensor_digest
 from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, SpecError
+from ganguard.base.images import to_float
 from ganguard.base.seeds import seeded_weights
 from ganguard.metrics.features import FEATURES
 from ganguard.metrics.features.classifier import WEIGHTS, Classifier
+from ganguard.metrics.features.maps import maps_of
 from ganguard.metrics.features.network import (
     FeatureNetwork,
     FeatureSettings,
@@ -162,3 +164,24 @@ def test_pinned_settings_load_the_same_network(settings: FeatureSettings, kind: 
 
 def test_weights_can_be_hashed(load: Load) -> None:
     assert len(tensor_digest(load(1).state_dict())) == 64
+
+
+def test_maps_are_of_several_scales_and_gradients_flow_through_them(
+    settings: FeatureSettings, compute: Compute
+) -> None:
+    if not settings.gives_maps:
+        with pytest.raises(MetricError, match=f"{settings.kind} gives no feature maps"):
+            maps_of(settings, 1, compute)
+        return
+    for channels in (1, 3, 4):
+        maps, digest = maps_of(settings, channels, compute)
+        shown = to_float(_images(3, channels, 12)).to(compute.torch_device()).requires_grad_()
+        found = maps(shown)
+        assert len(found) > 1 and all(each.ndim == 4 and len(each) == 3 for each in found)
+        sides = [each.shape[2] for each in found]
+        assert sides == sorted(sides, reverse=True) and sides[0] > sides[-1]
+        torch.stack([each.square().mean() for each in found]).sum().backward()
+        assert shown.grad is not None and shown.grad.abs().sum() > 0
+        alone = maps(shown[1:2])
+        assert all(torch.allclose(one, all_[1:2], atol=1e-4) for one, all_ in zip(alone, found, strict=True))
+        assert maps_of(settings, channels, compute)[1] == digest

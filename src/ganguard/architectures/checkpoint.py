@@ -1,5 +1,5 @@
 """A GAN on disk: a directory with `generator.safetensors`, `discriminator.safetensors` and `checkpoint.json`.
-A generator that was trained without a discriminator has no file of one.
+A generator that was trained without a discriminator, or with a projected one, has no file of one.
 
 Nothing is unpickled. A checkpoint from elsewhere is checked against its own JSON before memory is spent on
 it: first the digests, then the name and shape of every tensor.
@@ -184,6 +184,10 @@ def load_checkpoint(directory: Path) -> Checkpoint:
             networks = build_networks(description.architecture, description.image_shape)
         except (SpecError, RuntimeError, TypeError, ValueError, OverflowError) as problem:
             raise CheckpointError(f"{directory / DESCRIPTION}: {one_line(problem)}") from None
+    of_discriminator = directory / "discriminator.safetensors"
+    if "discriminator" not in description.digests and not of_discriminator.exists():
+        # G was trained against a D that is no part of the checkpoint.
+        networks = Networks(networks.generator, None)
     for name, module in networks.named().items():
         _load_weights(module, directory / f"{name}.safetensors", description.digests.get(name))
         module.eval().requires_grad_(False)

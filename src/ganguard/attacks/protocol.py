@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, cast
+from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
+from ganguard.attacks.asking import AttackAsk
 from ganguard.attacks.class_names import class_names_of, require_copy_classes
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
@@ -22,7 +23,7 @@ from ganguard.data.dataset import DatasetSettings
 from ganguard.data.splits import some_of
 from ganguard.queries.store import Store
 from ganguard.results.records import Knows
-from ganguard.targets.ask import Ask, ask_of, require_askable
+from ganguard.targets.ask import require_askable
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.load import TargetSettings
@@ -30,13 +31,11 @@ from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
 from ganguard.training.classes import require_as_many
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import require_beginning
+from ganguard.training.projected import Projects
 from ganguard.training.settings import TrainingSettings
 
 Relation = Literal["R4", "R5", "R6"]
 """The paper's relations to an attack that lacks the real images (R4), D (R5) or the stolen copy (R6)."""
-
-
-AttackAsk = Annotated[Ask | None, BeforeValidator(lambda value: None if value is None else ask_of(value))]
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,7 @@ class AttackSettings(TrainingSettings):
     improves_on: ClassVar[Mapping[Relation, str]] = {}
     own: ClassVar[frozenset[str]] = frozenset()
     varies: ClassVar[bool] = True
+    projects: ClassVar[bool] = False
     unsaid: ClassVar[frozenset[str]] = TrainingSettings.unsaid | {"ask"}
 
     @model_validator(mode="after")
@@ -132,9 +132,9 @@ class AttackSettings(TrainingSettings):
 
     def label(self) -> str:
         """Return the attack's name in results and reports, whatever its budget: with the architecture, unless
-        it tries several recipes, whether the substitute has classes, and how the target is asked if not
-        uniformly."""
-        made_of = f" {self.architecture.kind}" if len(self.trainings()) == 1 else ""
+        it tries several, whether D is projected, whether it has classes, and how it asks if not uniformly."""
+        projected = ", projected" if self.discriminator else ""
+        made_of = f" {self.architecture.kind}{projected}" if len(self.trainings()) == 1 else ""
         with_labels = " with labels" if classes_of(self.architecture) else ""
         asked = "" if self.ask is None or self.ask.is_uniform else f", asks {self.ask.label()}"
         return f"{self.kind.replace('_', ' ')}{made_of}{with_labels}{asked}"
@@ -202,13 +202,14 @@ class Knowledge:
         real_labels: their classes.
         judge: function from images (N, C, H, W) uint8 to a number; lower is better. It is made of other real
             images that the adversary holds, never of the sets that grade the substitute.
-        judged_by: digest of the judge. A training that another judge watched is not continued.
+        judged_by: digest of the judge; no training that another one watched is continued.
         judge_against: function from real images (h, C, H, W) uint8 to a judge like `judge` by these.
         domain_images: images (n, C, H, W) uint8 of another domain, which the copy is moved to.
         domain_labels: their classes.
         stolen: checkpoint of the copy that the attack would steal first; None lets it steal one.
-        judge_by: function from bought images (N, C, H, W) uint8, which give features their scale, and the
-            rows (h,) of those held out, to a judge by the latter and its digest.
+        judge_by: function from bought images (N, C, H, W) uint8, which scale features, and the rows (h,)
+            of those held out, to a judge by the latter and its digest.
+        project: function from a projected D's settings to the feature maps that it looks at.
         guessed_defence: what the adversary believes bought images pass through, if it `trains_through`.
     """
 
@@ -222,6 +223,7 @@ class Knowledge:
     real_labels: Labels | None = None
     domain_labels: Labels | None = None
     judge_against: Callable[[Tensor], Callable[[Tensor], float]] | None = None
+    project: Projects | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from ganguard.attacks.protocol import AttackSettings, Knowledge, Workspace
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.loop import train_generator
 from ganguard.training.pairs import CodedImages
+from ganguard.training.projected import Projection
 
 
 def train_on_purchase(
@@ -20,6 +21,7 @@ def train_on_purchase(
     *,
     seed: int,
     pairs: CodedImages | None = None,
+    projection: Projection | None = None,
 ) -> Path:
     """Train a substitute in the workspace on the first images of its purchase, and return its checkpoint.
 
@@ -31,6 +33,7 @@ def train_on_purchase(
         workspace: its store says what was asked for as which class.
         seed: seed of the substitute's weights and training.
         pairs: codes of the images, if the substitute learns from them, too.
+        projection: feature maps that its D looks at, if it does not look at pixels.
     """
     return train_generator(
         images,
@@ -42,4 +45,5 @@ def train_on_purchase(
         guess=knowledge.guessed_defence,
         labels=bought_labels(settings, target, workspace.store, settings.query_budget),
         pairs=pairs,
+        projection=projection,
     )

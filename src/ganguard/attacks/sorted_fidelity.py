@@ -8,13 +8,14 @@ It sorts by the nearest of labelled real images that it holds, in place of a per
 """
 
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
 from ganguard.architectures.networks import classes_of
+from ganguard.attacks.projected import projection_of
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.attacks.real_images import require_real
 from ganguard.base.errors import DataError, SpecError
@@ -40,6 +41,7 @@ class SortedSettings(AttackSettings):
         evenness: how far the shares of the classes are moved from those of the purchase, 0, to equal ones, 1.
     """
 
+    projects: ClassVar[bool] = True
     kind: Literal["sorted_fidelity"] = "sorted_fidelity"
     real_fraction: Annotated[float, Field(gt=0, le=1)] = 0.1
     evenness: Annotated[float, Field(ge=0, le=1)] = 0.3
@@ -91,6 +93,7 @@ def run(
     """
     X_r, _ = require_real(knowledge, target.image_shape)
     X_r, classes = _with_classes(knowledge, X_r)
+    projection = projection_of(settings, knowledge)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     rows = evened(classes_by_nearest(images, X_r, classes), settings.evenness)
     checkpoint = train_generator(
@@ -101,6 +104,7 @@ def run(
         compute=workspace.compute,
         progress=workspace.progress,
         guess=knowledge.guessed_defence,
+        projection=projection,
     )
     return Substitute(checkpoint, settings.query_budget)
 

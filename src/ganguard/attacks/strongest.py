@@ -20,6 +20,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
 from ganguard.attacks.labels import bought_labels
+from ganguard.attacks.projected import projection_of
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.base.cache import write_json
 from ganguard.base.errors import SpecError
@@ -29,6 +30,7 @@ from ganguard.base.settings import Positive, read_json
 from ganguard.queries.harvest import harvest
 from ganguard.results.panels import Panel, TriedRecipe
 from ganguard.targets.protocol import BlackBoxTarget
+from ganguard.training.adaptive import Adaptive
 from ganguard.training.division import divided
 from ganguard.training.early_stopping import Watch, best_look
 from ganguard.training.loop import train_generator
@@ -161,7 +163,7 @@ def run(
     """Buy `query_budget` images, try every recipe on a part of them, and train by the best on all.
 
     Args:
-        knowledge: the maker of a judge is used, and a guessed defence.
+        knowledge: the makers of a judge and of projections are used, and a guessed defence.
         seed: seed of all trainings, and of which images are held out.
 
     Raises:
@@ -170,6 +172,7 @@ def run(
     """
     if knowledge.judge_by is None:
         raise SpecError("strongest: the adversary has no features to judge copies by. Give it `judge_by`.")
+    projections = [projection_of(recipe, knowledge) for recipe in settings.recipes]
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     labels = bought_labels(settings, target, workspace.store, settings.query_budget)
     kept, held = hold_out(images, settings.validation, seed=seed)
@@ -189,6 +192,7 @@ def run(
                 watch=watch,
                 guess=knowledge.guessed_defence,
                 labels=labels and labels.of(rows),
+                projection=projections[number],
             ),
         )
 
@@ -223,8 +227,11 @@ def hold_out(images: Tensor, share: float, *, seed: int) -> tuple[Tensor, Tensor
 
 def recipe_name(number: int, recipe: TrainingSettings) -> str:
     """Return what a recipe is called in results: its place in the list, its architecture, what it adds."""
-    augmented = f", {recipe.augment}" if recipe.augment != "none" else ""
-    return f"{number + 1}. {recipe.architecture.kind}{augmented}"
+    adds = ["projected"] if recipe.discriminator else []
+    adds += [recipe.augment.kind if isinstance(recipe.augment, Adaptive) else recipe.augment]
+    adds += ["lecam"] if recipe.lecam_weight else []
+    named = [recipe.architecture.kind, *(part for part in adds if part != "none")]
+    return f"{number + 1}. {', '.join(named)}"
 
 
 def write_tried(directory: Path, panel: Panel) -> None:

@@ -106,6 +106,7 @@ def attack_knowledge(
 
     from ganguard.attacks.protocol import Knowledge
     from ganguard.audit.steps.knowledge import judging, knowledge_of
+    from ganguard.audit.steps.projecting import projecting
     from ganguard.base.errors import SpecError
     from ganguard.cli.options import load_and_say
     from ganguard.data.splits import split
@@ -124,4 +125,6 @@ def attack_knowledge(
         known = replace(known, domain_images=images.images[rows], domain_labels=images.labels_of(rows))
     if needs.judging:
         known = replace(known, judge_by=judging(features, channels, compute))
+    if any(recipe.discriminator for recipe in settings.trainings()):
+        known = replace(known, project=projecting(channels, compute))
     return known

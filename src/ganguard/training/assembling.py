@@ -25,6 +25,7 @@ from ganguard.training.losses import LOSSES
 from ganguard.training.pairs import CodedImages
 from ganguard.training.parts import adam, place, velocity_of
 from ganguard.training.processes import Processes
+from ganguard.training.projected import Projection
 from ganguard.training.restoring import restorer_of
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.update import GANTraining
@@ -42,6 +43,7 @@ def set_up(
     fabric: "Fabric",
     initial_weights: InitialWeights,
     guess: Guess | None = None,
+    projection: Projection | None = None,
 ) -> Training:
     """Return a training that is ready to begin.
 
@@ -52,9 +54,13 @@ def set_up(
         fabric: the devices.
         initial_weights: the weights to begin with; they decide which parameters are frozen.
         guess: the defence that the images have passed through, as far as an adversary knows.
+        projection: what a projected D looks at.
     """
     with seeded_weights(seed):
         networks = build_networks(settings.architecture, shape_of(images))
+        if settings.discriminator and projection:
+            D = projection.discriminator(settings.discriminator, images, fabric.device)
+            networks = Networks(networks.generator, D)
     initial_weights.put_into(networks)
     generator, complete = torch_generator(seed, "training"), settings.completed()
     processes = Processes(fabric)

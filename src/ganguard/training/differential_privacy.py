@@ -63,6 +63,7 @@ class DifferentialPrivacy(Sparse):
 class PrivateTraining(TrainingSettings):
     """How a GAN is trained, privately if `differential_privacy` is set."""
 
+    projects: ClassVar[bool] = False  # its D is part of what is published
     differential_privacy: DifferentialPrivacy | None = None
 
     @model_validator(mode="after")

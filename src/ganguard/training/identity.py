@@ -13,6 +13,7 @@ from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.pairs import CodedImages
 from ganguard.training.processes import Devices
+from ganguard.training.projected import Projection
 from ganguard.training.settings import TrainingSettings
 
 
@@ -47,6 +48,7 @@ def identify(  # noqa: PLR0913 - those of `train_generator`
     guess: Guess | None,
     labels: Labels | None = None,
     pairs: CodedImages | None = None,
+    projection: Projection | None = None,
 ) -> TrainingIdentity:
     """Return the identity of a training, which has the arguments of `train_generator`.
 
@@ -65,6 +67,7 @@ def identify(  # noqa: PLR0913 - those of `train_generator`
     parts |= {"judge": watch.digest()} if watch else {}
     parts |= {"guess": guess.digest} if guess else {}
     parts |= {"pairs": pairs.identity()} if pairs else {}
+    parts |= {"projection": projection.digest} if projection else {}
     parts |= {"differential_privacy": guarantee.said() | _noise(settings)} if guarantee else {}
     provenance = {"training": recipe, "seed": seed, "images": len(images), **_several(devices)}
     provenance |= {"beginning": parts["beginning"]} if settings.beginning else {}

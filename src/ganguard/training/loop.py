@@ -17,7 +17,8 @@ from ganguard.base.compute import Compute, use_threads
 from ganguard.base.image_rows import Images
 from ganguard.base.labels import Labels
 from ganguard.base.progress import Progress, silent
-from ganguard.training.assembling import Training, publish_training, set_up, tell
+from ganguard.training import assembling
+from ganguard.training.assembling import set_up
 from ganguard.training.course import Course
 from ganguard.training.diverging import diverged
 from ganguard.training.early_stopping import Watch
@@ -28,6 +29,7 @@ from ganguard.training.identity import identify
 from ganguard.training.initial_weights import RANDOM_WEIGHTS, InitialWeights
 from ganguard.training.pairs import CodedImages
 from ganguard.training.processes import ONE_DEVICE, Devices, launched
+from ganguard.training.projected import Projection
 from ganguard.training.reporting import Journal, Reports
 from ganguard.training.requirements import require_trainable
 from ganguard.training.settings import TrainingSettings
@@ -51,6 +53,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
     journal: Journal | None = None,
     labels: Labels | None = None,
     pairs: CodedImages | None = None,
+    projection: Projection | None = None,
 ) -> Path:
     """Train a generator and write its checkpoint to `directory`/checkpoint, which is returned.
 
@@ -77,15 +80,16 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         labels: the class of each image. An architecture with `classes` needs them, and no other
             takes them.
         pairs: the code of each image, if G is to learn them too; it needs a D.
+        projection: what a projected D looks at; needed if the settings name one.
 
     Raises:
         CheckpointError: the state in `directory` belongs to another training, or has come further than
             `steps`.
         StepError: a loss is not finite.
-        SpecError: `initial_weights` have another architecture or other classes, `labels` or `pairs` do
-            not fit, or several devices cannot train this.
+        SpecError: `initial_weights` have another architecture or other classes, `labels`, `pairs` or
+            `projection` do not fit, or several devices cannot train this.
     """
-    require_trainable(images, settings, devices, guess, labels, initial_weights, watch, pairs)
+    require_trainable(images, settings, devices, guess, labels, initial_weights, watch, pairs, projection)
     initial_weights = initial_weights.after(settings.beginning)
     divided = hold_out(images, labels, settings, seed=seed)
     identity = identify(
@@ -98,19 +102,20 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
         guess=guess,
         labels=labels,
         pairs=pairs,
+        projection=projection,
     )
     fabric = launched(compute.torch_device().type, settings.precision, devices)
     with use_threads(compute.threads):
-        training = set_up(divided.images, settings, seed, fabric, initial_weights, guess)
+        training = set_up(divided.images, settings, seed, fabric, initial_weights, guess, projection)
         processes = training.processes
         processes.require_same((identity.images, identity.labels), "images or labels" if labels else "images")
-        tell(training, settings, divided.labels, guess, identity.guarantee, pairs)
+        assembling.tell(training, settings, divided.labels, guess, identity.guarantee, pairs)
         state, parts = directory / "training.safetensors", processes.told(identity.parts)
         course = goes_on(training, settings, state, parts, compute, devices)
         provenance = identity.provenance | course.said()
 
         def publish(place: Path) -> Path:
-            return publish_training(training, place, settings, provenance, labels)
+            return assembling.publish_training(training, place, settings, provenance, labels)
 
         best = divided.best(training, watch, directory, course.begun, settings.steps, seed)
 
@@ -130,7 +135,7 @@ def train_generator(  # noqa: PLR0913 - most of them have defaults
 
 
 def _run(
-    training: Training,
+    training: assembling.Training,
     settings: TrainingSettings,
     path: Path,
     identity: dict[str, Any],

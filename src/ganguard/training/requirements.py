@@ -10,11 +10,12 @@ from ganguard.training.early_stopping import Watch
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import InitialWeights, require_beginning
 from ganguard.training.pairs import CodedImages, require_pairs
-from ganguard.training.processes import Devices
+from ganguard.training.processes import ONE_DEVICE, Devices
+from ganguard.training.projected import Projection
 from ganguard.training.settings import TrainingSettings
 
 
-def require_trainable(
+def require_trainable(  # noqa: PLR0913 - those of `train_generator`
     images: Images,
     settings: TrainingSettings,
     devices: Devices,
@@ -23,6 +24,7 @@ def require_trainable(
     initial_weights: InitialWeights,
     watch: Watch | None,
     pairs: CodedImages | None = None,
+    projection: Projection | None = None,
 ) -> None:
     """Raise SpecError unless a training with the arguments of `train_generator` can begin.
 
@@ -36,8 +38,24 @@ def require_trainable(
     require_shareable(settings, devices, guess)
     require_classes(settings, labels, len(images))
     require_pairs(pairs, images, settings)
+    _require_projection(settings, projection, devices)
     require_beginning(settings, shape_of(images), "the network to train")
     _require_same_classes(settings, initial_weights, labels)
+
+
+def _require_projection(settings: TrainingSettings, projection: Projection | None, devices: Devices) -> None:
+    """Raise SpecError unless a training has what its projected D looks at, on one device, or has neither."""
+    if settings.discriminator is None:
+        if projection is not None:
+            raise SpecError("a projection is looked at by a projected D alone. Set `discriminator` too.")
+        return
+    if projection is None:
+        raise SpecError(
+            f"discriminator: {settings.discriminator.features['kind']} is not at hand as what D looks at. "
+            "Give the training a projection."
+        )
+    if devices != ONE_DEVICE:
+        raise SpecError("discriminator: a projected D trains on one device. Leave --devices out.")
 
 
 def _require_same_classes(

@@ -5,12 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ganguard.architectures.networks import ArchitectureField, has_discriminator, recipe_of
+from ganguard.architectures.networks import ArchitectureField, classes_of, has_discriminator, recipe_of
 from ganguard.base.settings import Positive, Sparse, parse, shortened
 from ganguard.training.adaptive import Adaptive
 from ganguard.training.beginning import Beginning, with_its_architecture
 from ganguard.training.device import Precision
 from ganguard.training.losses import LossName
+from ganguard.training.projected import RECIPE, Projected
 
 Penalty = Literal["none", "gradient", "r1"]
 Decay = Literal["linear", "none"]
@@ -19,7 +20,7 @@ USUAL_WEIGHT: dict[Penalty | None, float] = {"none": 0.0, "gradient": 10.0, "r1"
 penalties (Gulrajani et al. 2017; Mescheder et al. 2018)."""
 
 _HOW = frozenset({"precision", "compile", "channels_last"})  # how a training is computed, not what
-_WITHOUT = frozenset({"beginning", "lecam_weight"})  # at their defaults, which leave them out
+_WITHOUT = frozenset({"beginning", "discriminator", "lecam_weight"})  # at their defaults: left out
 _WITHOUT_EFFECT = frozenset({"generator_pace", "orthogonal_weight"})  # at the values of most recipes
 _OF_FLOWS = frozenset({"held_out", "held_out_every"})
 _OF_GANS = (
@@ -76,6 +77,9 @@ class TrainingSettings(Sparse):
         grow: whether to train an architecture that can grow resolution by resolution. With False it is
             trained whole, like every other architecture, and like every training that begins from given
             weights.
+        discriminator: a D that looks at a network's feature maps, `{kind: projected, features: …}`, in the
+            place of the architecture's own; for few images. Only copies, and honest models beside them, have
+            one, and their checkpoints hold G alone.
         lecam_weight: weight of LeCam's regulariser of D, for few images; 0 leaves it out.
         augment: "diffaugment" changes everything that D sees at random, so that it cannot memorise a few
             images. "ada", or a mapping with that kind, does so as often as D's sureness asks for; see
@@ -91,9 +95,11 @@ class TrainingSettings(Sparse):
         compile: whether G and D are compiled by torch.compile.
         channels_last: whether weights lie in memory with their channels last; False lays them out as torch
             does by default.
+        projects: whether such trainings may have a projected D.
     """
 
     unsaid: ClassVar[frozenset[str]] = _HOW | _WITHOUT_EFFECT | _OF_FLOWS | _WITHOUT
+    projects: ClassVar[bool] = True
     architecture: ArchitectureField
     steps: Positive = 2500
     batch_size: Positive = 64
@@ -110,6 +116,7 @@ class TrainingSettings(Sparse):
     generator_pace: Annotated[float, Field(gt=0, le=1e3)] | None = None
     orthogonal_weight: Annotated[float, Field(ge=0, le=1e6)] | None = None
     grow: bool = True
+    discriminator: Projected | None = None
     lecam_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     augment: AugmentField = "none"
     learning_rate_decay: Decay | None = None
@@ -125,8 +132,9 @@ class TrainingSettings(Sparse):
     def completed(self) -> "CompleteTraining":
         """Return the settings that a recipe may fill, with open values taken from the architecture's
         recipe."""
-        recipe = vars(recipe_of(self.architecture))
+        recipe = dict(vars(recipe_of(self.architecture)))
         own = {name: getattr(self, name) for name in CompleteTraining.model_fields}
+        recipe |= RECIPE if self.discriminator else {}
         if self.penalty not in (None, recipe["penalty"]):
             recipe = {**recipe, "penalty_weight": USUAL_WEIGHT[self.penalty], "penalty_every": 1}
         return CompleteTraining.model_validate({k: recipe[k] if own[k] is None else own[k] for k in own})
@@ -183,6 +191,21 @@ class TrainingSettings(Sparse):
         return self
 
     @model_validator(mode="after")
+    def _can_project(self) -> Self:
+        """Raise ValueError if D is to be projected, and cannot be."""
+        if self.discriminator is None:
+            return self
+        if not self.projects:
+            raise ValueError(
+                "discriminator: a projected D is for trainings whose D nobody takes over: fidelity, "
+                "sorted_fidelity, and recipes of strongest. Leave it out"
+            )
+        kind, classes = self.architecture.kind, classes_of(self.architecture)
+        if why := self.discriminator.misfit(kind, classes, vars(self)):
+            raise ValueError(f"discriminator: {why}")
+        return self
+
+    @model_validator(mode="after")
     def _does_something(self) -> Self:
         """Raise ValueError if a setting has nothing to act on, or two settings exclude each other."""
         complete, kind = self.completed(), self.architecture.kind
@@ -230,7 +253,8 @@ class TrainingSettings(Sparse):
         """Return the fields set that only the training of a GAN has."""
         said = [name for name in _OF_GANS if getattr(self, name) is not None]
         said += ["augment"] if self.augment != "none" else []
-        return [*said, "lecam_weight"] if self.lecam_weight else said
+        said += ["lecam_weight"] if self.lecam_weight else []
+        return [*said, "discriminator"] if self.discriminator else said
 
 
 class CompleteTraining(Sparse):

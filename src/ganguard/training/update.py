@@ -25,6 +25,7 @@ from ganguard.training.losses import AdversarialLoss
 from ganguard.training.pairs import CodedImages
 from ganguard.training.penalties import LeCam, PathLength, gradient_penalty, orthogonality, r1
 from ganguard.training.processes import Processes
+from ganguard.training.projected import ProjectedDiscriminator
 from ganguard.training.settings import CompleteTraining
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Batch(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What D says of a batch: scores (N,), and its weighted cross-entropy of the classes, (), or 0."""
+    """What D says of a batch: scores (N,), or (N, S) of a projected D, and its weighted cross-entropy of the
+    classes, (), or 0."""
 
     scores: Tensor
     of_classes: Tensor | float
@@ -140,8 +142,10 @@ class GANTraining:
         return torch.stack([loss_d.detach(), loss_g.detach()])
 
     def published(self) -> Networks:
-        """Return the networks that a checkpoint holds: the average of G, and D."""
-        return Networks(self.ema.module, self.networks.discriminator)  # pyright: ignore[reportArgumentType]
+        """Return the networks that a checkpoint holds: the average of G, and D, unless that is projected and
+        cannot score without its feature network."""
+        D = self.networks.discriminator
+        return Networks(self.ema.module, None if isinstance(D, ProjectedDiscriminator) else D)  # pyright: ignore[reportArgumentType]
 
     def forget(self, *, at_end: bool) -> None:
         """Forget the secret of a private training at its end, before its last state is saved."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganguard.architectures.networks import GeneratorNetwork, Growing, classes_of
+from ganguard.audit.steps.projecting import projecting
 from ganguard.base.cache import content_key
 from ganguard.base.compute import Compute, limit_threads
 from ganguard.base.image_rows import ImageRows
@@ -72,7 +73,9 @@ def _timed(
     device = compute.torch_device()
     with limit_threads(compute.threads):
         fabric = launched(device.type, how.precision, ONE_DEVICE)
-        training = set_up(ImageRows(images, torch.arange(len(images))), how, 0, fabric, RANDOM_WEIGHTS)
+        looks, rows = how.discriminator, ImageRows(images, torch.arange(len(images)))
+        projection = projecting(images.shape[1], compute)(looks) if looks else None
+        training = set_up(rows, how, 0, fabric, RANDOM_WEIGHTS, projection=projection)
         training.labels = _made_up(len(images), classes_of(how.architecture))
         privacy = how.differential_privacy if isinstance(how, PrivateTraining) else None
         if privacy and isinstance(training, GANTraining):

@@ -7,6 +7,7 @@ from ganguard.audit.plan.codes import measure_codes_step
 from ganguard.audit.plan.parts import Copy, Ground, PurchasePlan, SubstitutePlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
 from ganguard.audit.spec.adversary import Rework
+from ganguard.audit.spec.graders import looked_through
 from ganguard.audit.spec.judge import pinned_judge
 from ganguard.audit.spec.scenarios import Scenario
 from ganguard.audit.spec.spec import Spec
@@ -134,6 +135,7 @@ def train_step(
         guess=scenario.believed,
         ask=spec.asks(copy.settings),
         judged_with=work.JUDGED_WITH if needs.judging else "",
+        projected=looked_through(copy.settings.trainings()),
     )
     steps = copy.settings.training_steps(copy_at_hand=stolen is not None)
     cost = float(steps) * copy.settings.batch_size

@@ -14,7 +14,7 @@ from ganguard.audit.spec.judge import JudgeField
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive, read_yaml
 from ganguard.defences.protocol import Defence
-from ganguard.metrics.features.network import FeatureSettings, parse_features
+from ganguard.metrics.features.network import FeatureField, FeatureSettings, parse_features
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.targets.protocol import Codes
 from ganguard.training.denoiser import DenoiserSettings
@@ -142,6 +142,7 @@ class SubstituteSettings(BuyerSettings):
         guess: the defences that the adversary believes in; empty if it is naive.
         judged_with: the feature network by which the adversary judges copies by its purchase; empty if it
             judges none.
+        projected: the feature networks that D's look through; empty if they look at pixels.
     """
 
     kind: ClassVar[str] = "substitute"
@@ -149,16 +150,18 @@ class SubstituteSettings(BuyerSettings):
     fingerprint: str | None
     guess: tuple[SerializeAsAny[Defence], ...] = ()
     judged_with: str = ""
+    projected: tuple[FeatureField, ...] = ()
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        judged = set() if self.judged_with else {"judged_with"}
-        said = self.model_dump(mode="json", exclude={"attack", *judged})
+        unused = {name for name in ("judged_with", "projected") if not getattr(self, name)}
+        said = self.model_dump(mode="json", exclude={"attack", *unused})
         return {**said, "attack": self.attack.said()}
 
     def networks(self) -> tuple[FeatureSettings, ...]:
-        """Return the network that copies are judged with."""
-        return (parse_features(read_yaml(self.judged_with, "judged_with")),) if self.judged_with else ()
+        """Return the network that copies are judged with, and those that D's look through."""
+        judge = (parse_features(read_yaml(self.judged_with, "judged_with")),) if self.judged_with else ()
+        return (*judge, *self.projected)
 
     def defences(self) -> tuple[Defence, ...]:
         """Return the guessed defences."""

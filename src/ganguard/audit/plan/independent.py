@@ -10,6 +10,7 @@ from ganguard.architectures.networks import ArchitectureSettings, classes_of
 from ganguard.audit.plan import independent_work as work
 from ganguard.audit.plan.parts import Ground, HonestPlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
+from ganguard.audit.spec.graders import looked_through
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.cache import canonical_json
@@ -61,7 +62,9 @@ def _honest(
     label = name if share == 1 else f"{name}, {100 * share:g} % of the real images"
     train = Step(
         f"independent {label}, seed {seed}",
-        work.IndependentSettings(training=training, share=share, seed=seed),
+        work.IndependentSettings(
+            training=training, share=share, seed=seed, projected=looked_through([training])
+        ),
         work.IndependentInputs(Input(ground.real)),
         after=(ground.sound,),
         cost=float(training.steps) * training.batch_size,

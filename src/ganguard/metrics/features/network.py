@@ -39,12 +39,14 @@ class FeatureSettings(Settings):
         libraries: packages beside torch that its features depend on.
         pretrained: whether the network is one that others use too, so that distances of its unscaled features
             are in units that are published.
+        gives_maps: whether the network gives its feature maps (`maps.py`), and need not be trained first.
     """
 
     kind: str
     learns_labels: ClassVar[bool] = False
     libraries: ClassVar[tuple[str, ...]] = ()
     pretrained: ClassVar[bool] = False
+    gives_maps: ClassVar[bool] = False
 
     def fingerprint(self) -> str | None:
         """Return a digest of the files that the settings name, or None if they name none.

@@ -28,6 +28,7 @@ class RandomNetwork(FeatureSettings):
     kind: Literal["random_network"] = "random_network"
     dimensions: Positive = 64
     seed: NonNegative = 0
+    gives_maps: ClassVar[bool] = True
 
     def load(self, directory: Path, channels: int) -> "RandomConvolutions":
         """Return the network for images with this many channels, made from its seed; nothing is read."""
@@ -50,11 +51,15 @@ class RandomConvolutions(FeatureNetwork):
         self.requires_grad_(False)
 
     def features(self, images: Tensor) -> Tensor:
-        first, second, third, mix = self.weights
-        h = F.leaky_relu(F.conv2d(images, first, padding=1), 0.2)
-        h = F.avg_pool2d(F.leaky_relu(F.conv2d(h, second, padding=1), 0.2), 2)
-        h = F.adaptive_avg_pool2d(F.leaky_relu(F.conv2d(h, third, padding=1), 0.2), 2)
-        return F.linear(h.flatten(1), mix)
+        h = F.adaptive_avg_pool2d(self.maps(images)[-1], 2)
+        return F.linear(h.flatten(1), self.weights[3])
+
+    def maps(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return what each convolution gives: at the images' side, at half of it, and once more at half."""
+        first, second, third, _ = self.weights
+        whole = F.leaky_relu(F.conv2d(images, first, padding=1), 0.2)
+        half = F.avg_pool2d(F.leaky_relu(F.conv2d(whole, second, padding=1), 0.2), 2)
+        return whole, half, F.leaky_relu(F.conv2d(half, third, padding=1), 0.2)
 
 
 def _he_normal(shape: tuple[int, ...], seed: int, layer: int) -> nn.Parameter:

@@ -1,0 +1,53 @@
+"""No adversary judges, or trains its D, by the network that grades its copies."""
+
+from collections.abc import Iterable, Sequence
+
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.audit.spec.judge import JUDGE_OF_ALL, Judge, require_judge
+from ganguard.base.errors import MetricError, SpecError
+from ganguard.base.settings import one_line
+from ganguard.metrics.features.maps import require_maps
+from ganguard.metrics.features.network import FeatureSettings, parse_features
+from ganguard.training.settings import TrainingSettings
+
+
+def looked_through(trainings: Iterable[TrainingSettings]) -> tuple[FeatureSettings, ...]:
+    """Return the feature networks that the D's of trainings look through, each once."""
+    said = [parse_features(each.discriminator.features) for each in trainings if each.discriminator]
+    return tuple(network for place, network in enumerate(said) if network not in said[:place])
+
+
+def require_other_graders(attacks: Sequence[AttackSettings], grader: FeatureSettings, judge: Judge) -> None:
+    """Raise SpecError if an attack's judge or projected D has the network that grades, or a judge's network
+    has nothing to judge.
+
+    Args:
+        attacks: of the spec.
+        grader: the network that grades.
+        judge: that of adversaries that hold real images.
+    """
+    require_judge(judge, grader, [attack.needs() for attack in attacks])
+    _require_projectable(attacks, grader)
+
+
+def _require_projectable(attacks: Sequence[AttackSettings], grader: FeatureSettings) -> None:
+    """Raise SpecError if a D shall look through a network that gives no maps, or that grades or judges.
+
+    A copy that was trained to look right to the network that measures it looks nearer than it is.
+    """
+    for attack in attacks:
+        for network in looked_through(attack.trainings()):
+            try:
+                require_maps(network)
+            except MetricError as problem:
+                raise SpecError(f"discriminator: {one_line(problem)}") from None
+            if network == grader:
+                raise SpecError(
+                    f"discriminator: {network.kind} is the network that grades the copies (`features`), and "
+                    "would be pleased by them alone. Set another network, or another seed, in one of the two."
+                )
+            if attack.needs().judging and network == JUDGE_OF_ALL:
+                raise SpecError(
+                    "discriminator: the panel's judge is the random_network of seed 2, and would be pleased "
+                    "by the recipe that looks through it. Set another seed."
+                )
