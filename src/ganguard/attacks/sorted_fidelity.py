@@ -4,13 +4,14 @@ Few images show the target's classes in shares that are off by chance, and that 
 what a copy of 200 digits lacks. Most generators make their classes about equally often, so the adversary
 moves the shares of its purchase some of the way towards equal ones, and trains on that.
 
-It sorts by the nearest of labelled real images that it holds, in place of a person who looks at each image.
+It sorts by a classifier of labelled real images that it holds, in place of a person who looks at each image.
 """
 
 from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -24,7 +25,9 @@ from ganguard.queries.harvest import harvest
 from ganguard.targets.protocol import BlackBoxTarget
 from ganguard.training.loop import train_generator
 
-VOTES = 3  # nearest real images that say an image's class
+MOST_LEARNT = 5000  # images that the classifier learns; its time grows with their square
+MOVES = tuple((down, right) for down in range(3) for right in range(3))
+SOFTNESS = 10.0  # C of the support vector machine
 NO_CLASSES = (
     "real: sorted_fidelity sorts by the classes of real images, and these have none. Give real images with "
     "classes, or set kind: fidelity."
@@ -95,7 +98,7 @@ def run(
     X_r, classes = _with_classes(knowledge, X_r)
     projection = projection_of(settings, knowledge)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
-    rows = evened(classes_by_nearest(images, X_r, classes), settings.evenness)
+    rows = evened(classes_like(images, X_r, classes), settings.evenness)
     checkpoint = train_generator(
         images[rows],
         settings,
@@ -120,19 +123,32 @@ def _with_classes(knowledge: Knowledge, X_r: Tensor) -> tuple[Tensor, Tensor]:
     return X_r[known], labels.numbers[known]
 
 
-def classes_by_nearest(images: Tensor, known: Tensor, classes: Tensor) -> Tensor:
-    """Return the class (N,) int64 that most of the three nearest known images have, by pixels; of as many
-    votes, the smallest class.
+def classes_like(images: Tensor, known: Tensor, classes: Tensor) -> Tensor:
+    """Return the class (N,) int64 that a support vector machine gives each image, which learnt known images.
+
+    Its kernel is Gaussian in pixels. Known images count moved by one pixel each way as well, unless there are
+    too many; of very many, some are taken at equal distances.
 
     Args:
         images: (N, C, H, W) uint8.
         known: (M, C, H, W) uint8.
         classes: (M,) int64, of the known images.
     """
-    apart = torch.cdist(images.flatten(1).float(), known.flatten(1).float())
-    nearest = apart.topk(min(VOTES, len(known)), largest=False).indices
-    votes = torch.zeros(len(images), int(classes.max()) + 1)
-    return votes.scatter_add_(1, classes[nearest], torch.ones(nearest.shape)).argmax(1)
+    from sklearn.svm import SVC
+
+    if len(known) > MOST_LEARNT:
+        some = torch.arange(MOST_LEARNT) * len(known) // MOST_LEARNT
+        known, classes = known[some], classes[some]
+    if len(known) * len(MOVES) <= MOST_LEARNT:
+        padded = F.pad(known, (1, 1, 1, 1))
+        height, width = known.shape[2:]
+        known = torch.cat([padded[:, :, y : y + height, x : x + width] for y, x in MOVES])
+        classes = classes.repeat(len(MOVES))
+    if (classes == classes[0]).all():
+        return classes[:1].expand(len(images)).clone()
+    seen, learnt = ((x.flatten(1).double() / 255).numpy() for x in (images, known))
+    machine = SVC(C=SOFTNESS, gamma="scale").fit(learnt, classes.numpy())
+    return torch.from_numpy(machine.predict(seen)).long()
 
 
 def evened(classes: Tensor, evenness: float) -> Tensor:

@@ -23,7 +23,7 @@ def audit(
             help="A YAML file, or a preset: `digits` (fidelity), `digits-accuracy` (the adversary knows real "
             "images, or D too; a good target and one stopped early) or `digits-defences`, each with five "
             "seeds as `…-full`, and so is `digits-conditional` (asked for a digit); `digits-flow`, "
-            "`digits-distillation`, `digits-transfer`, `digits-averaging`, "
+            "`digits-few`, `digits-distillation`, `digits-transfer`, `digits-averaging`, "
             "`digits-reweighting`, `digits-private`, `patches-utility`; `pairs`; "
             "`fashion`, `fashion-accuracy`, `fashion-defences`; `faces`. An unknown name lists all presets.",
             show_default=False,

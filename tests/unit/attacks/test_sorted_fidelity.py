@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.attacks.protocol import Knowledge, Needs, Workspace, parse_attack, run_attack
-from ganguard.attacks.sorted_fidelity import classes_by_nearest, evened
+from ganguard.attacks.sorted_fidelity import classes_like, evened
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import to_uint8
@@ -58,10 +58,25 @@ def attack(target: MostlyDark, directory: Path, knowledge: Knowledge, **changes:
     return run_attack(target, parse_attack({**TINY, **changes}), knowledge, workspace, seed=0).checkpoint
 
 
-def test_most_of_the_three_nearest_say_the_class() -> None:
-    images = torch.stack([torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (0, 100, 140, 255)])
-    assert classes_by_nearest(images, KNOWN, CLASSES.numbers).tolist() == [0, 0, 1, 1]
-    assert classes_by_nearest(images, KNOWN[3:4], CLASSES.numbers[3:4]).tolist() == [1] * 4
+def test_images_are_sorted_as_the_known_ones_were() -> None:
+    images = torch.stack([torch.full((1, 8, 8), level, dtype=torch.uint8) for level in (0, 90, 150, 255)])
+    assert classes_like(images, KNOWN, CLASSES.numbers).tolist() == [0, 0, 1, 1]
+    assert classes_like(images, KNOWN[3:4], CLASSES.numbers[3:4]).tolist() == [1] * 4
+
+
+def test_a_known_image_stands_for_itself_moved_by_a_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars = torch.zeros(8, 1, 8, 8, dtype=torch.uint8)
+    bars[torch.arange(8), 0, :, torch.arange(8)] = 255  # bar i stands in column i
+    known, classes = bars[[1, 4, 6]], torch.tensor([0, 1, 0])
+    moved = bars[[0, 2, 3]]
+    assert classes_like(moved, known, classes).tolist() == [0, 0, 1]
+    monkeypatch.setattr("ganguard.attacks.sorted_fidelity.MOST_LEARNT", 3)  # too many to be moved
+    assert len(set(classes_like(moved, known, classes).tolist())) == 1  # all are as far from each bar
+
+
+def test_of_very_many_known_images_some_are_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganguard.attacks.sorted_fidelity.MOST_LEARNT", 4)
+    assert classes_like(KNOWN, KNOWN.repeat(5, 1, 1, 1), CLASSES.numbers.repeat(5)).unique().numel() == 2
 
 
 @pytest.mark.parametrize(("evenness", "rare"), [(0.0, 0.1), (0.5, 0.3), (1.0, 0.5)])

@@ -35,6 +35,7 @@ def test_every_preset_parses_and_says_what_it_is() -> None:
     conditional = ["digits-conditional", "digits-conditional-full"]
     others = [
         "digits-distillation",
+        "digits-few",
         "digits-flow",
         "digits-full",
         "digits-http",
