@@ -2,7 +2,12 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from ganguard.base.compute import Compute, limit_threads, use_threads
+from ganguard.base.compute import (
+    Compute,
+    _keep_freed_memory,  # pyright: ignore[reportPrivateUsage]
+    limit_threads,
+    use_threads,
+)
 from ganguard.base.errors import SpecError
 from ganguard.base.settings import parse
 
@@ -48,3 +53,32 @@ def test_a_device_that_is_none_is_refused() -> None:
 def test_no_threads_are_refused() -> None:
     with pytest.raises(SpecError, match=r"compute\.threads"):
         parse(Compute, {"threads": 0}, "compute")
+
+
+@pytest.mark.parametrize(
+    ("named", "said", "wanted"),
+    [
+        ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1", [(-3, 32 << 20), (-1, 1 << 30)]),
+        ("MALLOC_TRIM_THRESHOLD_", "0", []),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=65536", []),
+    ],
+)
+def test_freed_memory_is_kept_unless_the_environment_says_how(
+    monkeypatch: pytest.MonkeyPatch, named: str, said: str, wanted: list[tuple[int, int]]
+) -> None:
+    told: list[tuple[int, int]] = []
+
+    class Libc:
+        def mallopt(self, parameter: int, value: int) -> int:
+            told.append((parameter, value))
+            return 1
+
+    monkeypatch.setattr("ganguard.base.compute.ctypes.CDLL", lambda name: Libc())
+    monkeypatch.setenv(named, said)
+    _keep_freed_memory.__wrapped__()
+    assert told == wanted
+
+
+def test_a_library_without_mallopt_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganguard.base.compute.ctypes.CDLL", lambda name: object())
+    _keep_freed_memory.__wrapped__()
