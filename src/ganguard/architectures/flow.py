@@ -10,6 +10,7 @@ there are any, scale and shift each block (Dhariwal & Nichol 2021).
 """
 
 import math
+from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -32,6 +33,10 @@ from ganguard.base.settings import Positive
 GROUPS = 8  # of GroupNorm, or as many as the channels allow
 WIDEST = 4  # the most channels, as a multiple of the width
 FREQUENCIES, FASTEST = 16, 1000.0  # of the sines and cosines that a time is told by
+TIMED_BY: list[float] = torch.linspace(0, math.log(FASTEST), FREQUENCIES).exp().tolist()
+
+Style = tuple[Tensor, Tensor]
+"""What a time, and a class, do to the maps of a block, (N or 1, C, 1, 1) each: a factor and a summand."""
 
 
 class Flow(ConditionalSettings):
@@ -70,23 +75,29 @@ class FlowGenerator(GeneratorNetwork):
     def velocity(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         """Return the velocity (N, C, H, W) of points x at times t, (N,) or (1,) for all,
         in [0, 1], of classes y (N,)."""
+        return self.velocity_at(t, y)(x)
+
+    def velocity_at(self, t: Tensor, y: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the velocity, as a function of points x (N, C, H, W), at times t, (N,) or (1,) for all, in
+        [0, 1], of classes y (N,). What it knows of t and y is computed once."""
         require_labels(y, self.classes)
-        return self.canvas.cropped(self.network(self.canvas.framed(x), t, y))
+        styles = self.network.styles(t, y)
+        return lambda x: self.canvas.cropped(self.network(self.canvas.framed(x), styles))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         x, h = z.view(-1, *self.shape), 1 / self.solver_steps
         begun = x.new_zeros(1)  # one time for all images
-        for step in range(self.solver_steps):
-            t = begun + step * h
-            v = self.velocity(x, t, y)
-            if step < self.solver_steps - 1:  # the last step is Euler's: at t = 1 nothing was learnt
-                v = (v + self.velocity(x + h * v, t + h, y)) / 2
-            x = x + h * v
-        return x
+        now = self.velocity_at(begun, y)
+        for step in range(1, self.solver_steps):
+            then = self.velocity_at(begun + step * h, y)
+            v = now(x)
+            x, now = x + h * ((v + then(x + h * v)) / 2), then
+        return x + h * now(x)  # the last step is Euler's: at t = 1 nothing was learnt
 
 
 class UNet(nn.Module):
-    """x (N, C, H, W), t (N,) or (1,) for all, with classes also y (N,) -> the velocity (N, C, H, W)."""
+    """x (N, C, H, W), and the styles of t (N,) or (1,) for all, with classes also of y (N,) -> the velocity
+    (N, C, H, W)."""
 
     def __init__(self, channels: int, levels: int, width: int, classes: int) -> None:
         super().__init__()
@@ -105,32 +116,37 @@ class UNet(nn.Module):
             TimedBlock(inputs + outputs, outputs)
             for inputs, outputs in zip(reversed(below), reversed(widths), strict=True)
         )
-        self.sizes = [2 * block.outputs for block in self.modules() if isinstance(block, TimedBlock)]
+        outputs = [block.outputs for block in self.modules() if isinstance(block, TimedBlock)]
+        self.sizes = [size for each in outputs for size in (each, each)]
         self.scales_and_shifts = nn.Linear(told, sum(self.sizes))  # one product instead of many small ones
         self.norm = _group_norm(width)
         self.to_image = _zero(nn.Conv2d(width, channels, 3, padding=1))
 
-    def forward(self, x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        frequencies = torch.linspace(0, math.log(FASTEST), FREQUENCIES, device=t.device).exp()
-        angles = t[:, None] * frequencies
+    def styles(self, t: Tensor, y: Tensor | None) -> list[Style]:
+        """Return the style of each block, in their order, at times t (N,) or (1,), of classes y (N,)."""
+        angles = t[:, None] * torch.tensor(TIMED_BY, device=t.device)
         told = self.time(torch.cat([angles.sin(), angles.cos()], 1))
         if y is not None:
             told = told + self.embedding(y)
-        scales = iter(self.scales_and_shifts(told)[:, :, None, None].split(self.sizes, 1))
+        parts = self.scales_and_shifts(told)[:, :, None, None].split(self.sizes, 1)
+        return [(1 + scale, shift) for scale, shift in zip(parts[::2], parts[1::2], strict=True)]
+
+    def forward(self, x: Tensor, styles: list[Style]) -> Tensor:
+        style = iter(styles)
         h = self.from_image(x)
         passed: list[Tensor] = []
         for level, block in enumerate(self.down):
-            h = block(pooled(h, min(level, 1)), next(scales))
+            h = block(_halved(h) if level else h, next(style))
             passed.append(h)
-        h = self.middle(h, next(scales))
+        h = self.middle(h, next(style))
         for level, block in enumerate(self.up):
-            h = block(torch.cat([enlarged(h, min(level, 1)), passed.pop()], 1), next(scales))
-        return self.to_image(F.silu(self.norm(h)))
+            h = block(torch.cat([_doubled(h) if level else h, passed.pop()], 1), next(style))
+        return self.to_image(_silu(self.norm(h)))
 
 
 class TimedBlock(nn.Module):
-    """x (N, inputs, H, W), scale and shift (N or 1, 2 · outputs, 1, 1) -> (N, outputs, H, W): a residual
-    block that begins as its shortcut."""
+    """x (N, inputs, H, W), and a style -> (N, outputs, H, W): a residual block that begins as its
+    shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -140,11 +156,36 @@ class TimedBlock(nn.Module):
         self.conv2 = _zero(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, scale_and_shift: Tensor) -> Tensor:
-        scale, shift = scale_and_shift.chunk(2, 1)
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = torch.addcmul(shift, self.norm2(h), 1 + scale)
-        return self.shortcut(x) + self.conv2(F.silu(h))
+    def forward(self, x: Tensor, style: Style) -> Tensor:
+        factor, shift = style
+        h = self.conv1(_silu(self.norm1(x)))
+        if len(factor) == 1:  # one time for all images, as in sampling: the norm's own factor and summand
+            h = F.group_norm(h, self.norm2.num_groups, factor.flatten(), shift.flatten())
+        else:
+            h = torch.addcmul(shift, self.norm2(h), factor)
+        return self.shortcut(x) + self.conv2(_silu(h))
+
+
+def _halved(h: Tensor) -> Tensor:
+    """Halve the side, as `pooled` does and to the same bits. On CPU, unless channels lie last, four sums are
+    twice as fast as torch's pooling."""
+    if h.device.type != "cpu" or not h.is_contiguous():
+        return pooled(h, 1)
+    above, below = h[:, :, ::2], h[:, :, 1::2]
+    return (above[..., ::2] + above[..., 1::2] + below[..., ::2] + below[..., 1::2]) / 4
+
+
+def _doubled(h: Tensor) -> Tensor:
+    """Double the side by repeating pixels. On CPU, torch is several times faster at that where channels lie
+    last."""
+    if h.device.type == "cpu":
+        h = h.contiguous(memory_format=torch.channels_last)
+    return enlarged(h, 1)
+
+
+def _silu(fresh: Tensor) -> Tensor:
+    """Return SiLU of what nobody else reads: in its own memory, unless a gradient will ask for it."""
+    return F.silu(fresh, inplace=not torch.is_grad_enabled())
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:

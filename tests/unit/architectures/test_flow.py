@@ -5,9 +5,14 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ganguard.architectures.flow import FlowGenerator
+from ganguard.architectures.flow import (
+    FlowGenerator,
+    _doubled,  # pyright: ignore[reportPrivateUsage]
+    _halved,  # pyright: ignore[reportPrivateUsage]
+)
 from ganguard.architectures.networks import build_networks, parse_architecture
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
@@ -22,8 +27,16 @@ def generator(image_shape: tuple[int, int, int] = (2, 8, 12), **said: int) -> Fl
 def moved(z: Tensor, velocity: Velocity, steps: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
     """The images of a G whose velocity is known."""
     G = generator(solver_steps=steps)
-    monkeypatch.setattr(G, "velocity", lambda x, t, y=None: velocity(x, t))
+    monkeypatch.setattr(G, "velocity_at", lambda t, y=None: lambda x: velocity(x, t))
     return G(z)
+
+
+def with_weights(G: FlowGenerator) -> FlowGenerator:
+    """G with random weights instead of zeros."""
+    drawn = torch.Generator().manual_seed(0)
+    for parameter in G.parameters():
+        torch.nn.init.normal_(parameter, std=0.2, generator=drawn)
+    return G
 
 
 def codes(G: FlowGenerator, count: int = 3) -> Tensor:
@@ -82,10 +95,32 @@ def test_a_new_network_stands_still() -> None:
 
 
 def test_one_time_for_all_is_that_time_for_each() -> None:
-    G = generator()
-    torch.nn.init.normal_(G.network.to_image.weight, generator=torch.Generator().manual_seed(0))
+    G = with_weights(generator())
     x = codes(G).view(3, 2, 8, 12)
-    assert torch.allclose(G.velocity(x, torch.tensor([0.3])), G.velocity(x, torch.full((3,), 0.3)), atol=1e-6)
+    assert torch.allclose(G.velocity(x, torch.tensor([0.3])), G.velocity(x, torch.full((3,), 0.3)), atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_sampling_follows_the_velocity_of_each_time(classes: int) -> None:
+    """Sampling computes what it knows of a time once, in its own memory; the velocity is asked anew here."""
+    G = with_weights(generator(classes=classes, solver_steps=4))
+    z, y = codes(G), torch.tensor([0, 1, 1]) if classes else None
+    x = z.view(3, 2, 8, 12)
+    for t in (0.0, 0.25, 0.5):
+        v = G.velocity(x, torch.full((3,), t), y)
+        x = x + (v + G.velocity(x + v / 4, torch.full((3,), t + 0.25), y)) / 8
+    x = x + G.velocity(x, torch.full((3,), 0.75), y) / 4
+    with torch.inference_mode():
+        images = G(z) if y is None else G(z, y)
+    assert torch.allclose(images, x, atol=1e-5)
+    assert (images - z.view(3, 2, 8, 12)).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_resampling_is_that_of_torch_to_the_bit(layout: torch.memory_format) -> None:
+    h = torch.randn(3, 5, 4, 6, generator=torch.Generator().manual_seed(0)).contiguous(memory_format=layout)
+    assert torch.equal(_halved(h), F.avg_pool2d(h, 2))
+    assert torch.equal(_doubled(h), F.interpolate(h, scale_factor=2.0))
 
 
 def test_its_codes_are_as_large_as_its_images() -> None:
