@@ -1,13 +1,17 @@
-"""The speed of GAN training beside the code that people train them with: real images that D sees a second.
+"""The speed of training beside the code that people train with: real images that D, or a flow, sees a second.
 
     git clone https://github.com/kwotsin/mimicry MIMICRY
     git clone https://github.com/facebookresearch/pytorch_GAN_zoo ZOO
-    python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--variants float32 bf16] [--rounds 3] …
+    git clone https://github.com/cloneofsimo/minRF MINRF
+    python benchmarks/training.py [--mimicry MIMICRY] [--zoo ZOO] [--minrf MINRF] [--variants float32 bf16] …
 
 Both sides have the same networks, batch and updates of D, on one machine in one run, in turns: a round is one
 training of ours of so many steps, and as many steps of the peer. SNGAN-32 in the published widths (batches of
 64, five updates of D to one of G) is compared with mimicry's networks and its own `train_step`s; PGGAN-64
-(batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`.
+(batches of 16, WGAN-GP) with pytorch_GAN_zoo's `optimizeParameters`. The flow of 8x8 digits (width 16,
+batches of 64) is compared with minRF's rectified flow and Adam, around our network, and around the
+transformer that minRF trains on digits, which is another network: the operations printed below say by how
+much. Take `--steps 100` for the flow alone.
 
 Our time is that of `train_generator` from its first step to its last, including batches and the average of
 weights. The peers are given ready batches of floats, and write no logs. Only a peer's networks and steps are
@@ -29,6 +33,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,6 +43,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from ganguard.architectures.flow import Flow
 from ganguard.base.compute import Compute, cores
 from ganguard.base.images import to_float
 from ganguard.training.loop import train_generator
@@ -67,6 +73,8 @@ VARIANTS = {
     "bf16": Variant("bf16", {"precision": "bf16-mixed"}),
 }
 LAST = ", channels last"
+OURS = ", our network"
+FLOW = Flow(width=16)
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,10 @@ class Case:
     Attributes:
         n_dis: updates of D to one of G.
         settings: settings of our training.
-        peer: takes a clone's folder, whether channels lie last, and a source of float batches; returns a step
-            of the peer's training.
-        lies: ways in which the peer's channels can lie in memory, as printed.
+        peer: takes a clone's folder, one of `ways`, and a source of float batches; returns a step of the
+            peer's training.
+        ways: variants of the peer, as printed.
+        channels: of the images.
     """
 
     name: str
@@ -87,8 +96,9 @@ class Case:
     n_dis: int
     settings: dict[str, Any]
     peer_name: str
-    peer: Callable[[Path, bool, Callable[[], Tensor]], Step]
-    lies: tuple[str, ...]
+    peer: Callable[[Path, str, Callable[[], Tensor]], Step]
+    ways: tuple[str, ...]
+    channels: int = 3
 
     @property
     def images(self) -> int:
@@ -111,13 +121,13 @@ class NoLog:
         pass
 
 
-def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
+def mimicry(clone: Path, way: str, batch: Callable[[], Tensor]) -> Step:
     """Return a step as mimicry's Trainer takes it: five updates of D, and one of G."""
     below = ("nets", "nets.sngan", "nets.gan", "nets.basemodel")
     packages(clone / "torch_mimicry", "torch_mimicry", *(f"torch_mimicry.{name}" for name in below))
     networks: Any = import_module("torch_mimicry.nets.sngan.sngan_32")
     G, D = networks.SNGANGenerator32(), networks.SNGANDiscriminator32()
-    if channels_last:
+    if way == LAST:
         G, D = (network.to(memory_format=torch.channels_last) for network in (G, D))
     optimizers = [torch.optim.Adam(network.parameters(), 2e-4, betas=(0.0, 0.9)) for network in (G, D)]
 
@@ -134,7 +144,7 @@ def mimicry(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> St
     return step
 
 
-def zoo(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
+def zoo(clone: Path, way: str, batch: Callable[[], Tensor]) -> Step:
     """Return a step of pytorch_GAN_zoo's PGGAN, grown to 64 pixels, in the configuration that it ships.
 
     Its optimisers are created here with equal settings: it gives their first beta as the whole number 0,
@@ -156,6 +166,37 @@ def zoo(clone: Path, channels_last: bool, batch: Callable[[], Tensor]) -> Step:
     return lambda: gan.optimizeParameters(batch())
 
 
+def minrf(clone: Path, way: str, batch: Callable[[], Tensor]) -> Step:
+    """Return a step as minRF's script takes it, which logs no losses here, and has no average of weights."""
+    flow: Any = source(clone / "rf.py")
+    if way == OURS:
+        G: Any = FLOW.build((1, 8, 8)).generator
+        model, parameters = lambda x, t, y: G.velocity(x, t), G.parameters()
+    else:  # as for MNIST, but of 8x8 pixels; to drop labels, it would call a GPU
+        said = {"dim": 64, "n_layers": 6, "n_heads": 4, "num_classes": 10, "class_dropout_prob": 0}
+        model = source(clone / "dit.py").DiT_Llama(1, 8, **said)
+        parameters = model.parameters()
+    learns, labels = flow.RF(model), torch.arange(64) % 10
+    optimizer = torch.optim.Adam(parameters, 5e-4)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        learns.forward(batch(), labels)[0].backward()
+        optimizer.step()
+
+    return step
+
+
+def source(file: Path) -> ModuleType:
+    """Import a module from its file."""
+    spec = spec_from_file_location(f"peer_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{file}: not a module of Python")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 CASES = (
     Case(
         "SNGAN-32",
@@ -168,6 +209,17 @@ CASES = (
         ("", LAST),
     ),
     Case("PGGAN-64", 64, 16, 1, {"architecture": "pggan", "grow": False}, "pytorch_GAN_zoo", zoo, ("",)),
+    Case(
+        "flow-8",
+        8,
+        64,
+        1,
+        {"architecture": FLOW.model_dump(), "channels_last": False},
+        "minRF",
+        minrf,
+        (OURS, ", its transformer"),
+        channels=1,
+    ),
 )
 
 
@@ -226,12 +278,12 @@ def speed() -> float:
 
 def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps: int, threads: int) -> None:
     """Train ours and the peer's in turns, and print a line for each variant and peer, and the floor."""
-    images = torch.randint(0, 256, (4096, 3, case.side, case.side), dtype=torch.uint8)
+    images = torch.randint(0, 256, (4096, case.channels, case.side, case.side), dtype=torch.uint8)
     floats = to_float(images[: 4 * case.batch])
     draw = lambda: floats[torch.randint(len(floats), (case.batch,))]  # noqa: E731
-    peers = {name: case.peer(clone, name == LAST, draw) for name in case.lies}
+    peers = {way: case.peer(clone, way, draw) for way in case.ways}
     work = {variant.name: flops(lambda v=variant: ours(case, v, images, 1, threads)) for variant in variants}
-    theirs = max([flops(step) for step in peers.values()])  # all are equal, but each must warm up
+    theirs = {way: flops(step) for way, step in peers.items()}  # which warms each up
     mine: dict[str, list[Seconds]] = {variant.name: [] for variant in variants}
     others: dict[str, list[Seconds]] = {name: [] for name in peers}
     fastest = 0.0
@@ -249,9 +301,10 @@ def compare(case: Case, variants: list[Variant], clone: Path, rounds: int, steps
             row(f"{case.name}, {name}", case.images * steps, times, case.peer_name + peer, found)
         least = work[name] / fastest
         step = min(wall for wall, _ in times) / steps
+        peers_work = ", ".join(f"{flop / 1e9:,.3g}" for flop in theirs.values())
         print(
-            f"  a step: {work[name] / 1e9:,.0f} GFLOP (the peer's {theirs / 1e9:,.0f}); a matrix product "
-            f"reaches {fastest / 1e9:,.1f} GFLOP/s: floor {least:.2f} s, taken {step:.2f} s, "
+            f"  a step: {work[name] / 1e9:,.3g} GFLOP (the peer's {peers_work}); a matrix product "
+            f"reaches {fastest / 1e9:,.1f} GFLOP/s: floor {least:.3g} s, taken {step:.3g} s, "
             f"{step / least:.2f} times the floor",
             flush=True,
         )
@@ -283,6 +336,7 @@ def main() -> None:
     )
     parser.add_argument("--mimicry", type=Path, help="a clone of kwotsin/mimicry, for SNGAN-32")
     parser.add_argument("--zoo", type=Path, help="a clone of facebookresearch/pytorch_GAN_zoo, for PGGAN-64")
+    parser.add_argument("--minrf", type=Path, help="a clone of cloneofsimo/minRF, for the flow")
     parser.add_argument(
         "--variants", nargs="+", choices=VARIANTS, default=["float32"], help="ways to train ours"
     )
@@ -290,9 +344,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1, help="updates of G a round")
     parser.add_argument("--threads", type=int, default=cores())
     given = parser.parse_args()
-    clones = {"mimicry": given.mimicry, "pytorch_GAN_zoo": given.zoo}
+    clones = {"mimicry": given.mimicry, "pytorch_GAN_zoo": given.zoo, "minRF": given.minrf}
     if not any(clones.values()):
-        parser.error("give --mimicry DIR or --zoo DIR, or both: clones of the peers")
+        parser.error("give --mimicry DIR, --zoo DIR or --minrf DIR, or several: clones of the peers")
     torch.set_num_threads(given.threads)
     torch.manual_seed(0)
     warnings.simplefilter("ignore")  # the peers call what torch has deprecated
