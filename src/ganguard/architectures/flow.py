@@ -184,8 +184,10 @@ def _doubled(h: Tensor) -> Tensor:
 
 
 def _silu(fresh: Tensor) -> Tensor:
-    """Return SiLU of what nobody else reads: in its own memory, unless a gradient will ask for it."""
-    return F.silu(fresh, inplace=not torch.is_grad_enabled())
+    """Return SiLU of what nobody else reads: in its own memory, unless a gradient will ask for it, or a trace
+    must be the same with gradients."""
+    traced = torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+    return F.silu(fresh, inplace=not (torch.is_grad_enabled() or traced))
 
 
 def _group_norm(channels: int) -> nn.GroupNorm:

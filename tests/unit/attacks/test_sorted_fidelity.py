@@ -107,7 +107,7 @@ def test_a_copy_makes_more_of_what_was_rare(tmp_path: Path) -> None:
 
 def test_what_it_needs_and_how_it_is_called() -> None:
     settings = parse_attack({**TINY, "real_fraction": 0.25})
-    assert settings.needs() == Needs(purchase=20, real_fraction=0.25)
+    assert settings.needs() == Needs(purchase=20, real_fraction=0.25, unjudged=True)
     assert settings.needs().knows() == ("real images",)
     assert settings.label() == "sorted fidelity dcgan, sorts by 25 % real"
     assert settings.trains_through()

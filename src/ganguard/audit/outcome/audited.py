@@ -85,7 +85,7 @@ def attack_records(spec: Spec, target: TargetRecord) -> Iterator[AttackRecord]:
 def _ask(ask: Ask, known: ConditionsRecord | None) -> AskRecord | None:
     """Return how a target is asked; None if it takes no conditions, and is sent codes of its own prior."""
     if known is None:
-        return None if ask.is_uniform else AskRecord(label=ask.label(), digest=ask.digest())
+        return AskRecord(label=ask.label(), digest=ask.digest()) if ask.sends_codes else None
     names = ask.names(Conditions(kind=known.kind, names=known.names))
     some = names if len(names) < len(known.names) else ()
     return AskRecord(label=ask.label(), digest=ask.digest(), names=some)
