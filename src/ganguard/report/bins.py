@@ -21,8 +21,8 @@ from ganguard.results.records import AuditResults
 SAME, DIFFERENT = SERIES[0], SERIES[1]  # colours
 TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 TITLES = {"real": "held-out real images", "target": "the target"}
-WIDE = Shape("wide", (660, 150), (0.065, 0.24, 0.92, 0.72), 10.0)
-NARROW = Shape("narrow", (300, 150), (0.15, 0.24, 0.80, 0.72), 11.0)
+WIDE = Shape("wide", (660, 150), (0.065, 0.24, 0.905, 0.72), 10.0)
+NARROW = Shape("narrow", (300, 150), (0.15, 0.24, 0.77, 0.72), 11.0)
 
 
 @dataclass(frozen=True)
