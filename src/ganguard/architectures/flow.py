@@ -11,6 +11,7 @@ there are any, scale and shift each block (Dhariwal & Nichol 2021).
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -45,31 +46,46 @@ class Flow(ConditionalSettings):
     Attributes:
         width: channels next to the image; each halving of the side doubles them, up to four times as many.
         solver_steps: steps of Heun's method from noise to an image. Each but the last asks the network twice.
+        spacing: 1 makes these steps equally long; more makes them shorter near the image, where its details
+            are decided.
         classes: how many classes the network knows; 0 for a network without classes.
     """
 
     kind: Literal["flow"] = "flow"
     width: Positive = 32
     solver_steps: Annotated[Positive, Field(le=1000)] = 8
+    spacing: Annotated[float, Field(ge=1, le=4)] = 1.0
 
     recipe: ClassVar[Recipe] = Recipe(loss=None, learning_rate=1e-3, betas=(0.9, 0.999), n_dis=1)
+
+    def left_out(self) -> set[str]:
+        """Return the fields at their defaults that keys and checkpoints leave out."""
+        return super().left_out() | ({"spacing"} if self.spacing == 1 else set[str]())
 
     def build(self, image_shape: tuple[int, int, int]) -> Networks:
         """Build G for images (C, H, W). There is no D."""
         channels, canvas = canvas_of(image_shape, self.kind)
-        return Networks(FlowGenerator(channels, canvas, self.width, self.solver_steps, self.classes), None)
+        times = solver_times(self.solver_steps, self.spacing)
+        return Networks(FlowGenerator(channels, canvas, self.width, times, self.classes), None)
+
+
+def solver_times(steps: int, spacing: float) -> tuple[float, ...]:
+    """Return the times at which the solver asks, from 0 to 1: 1 - (1 - i / steps)^spacing (steps + 1,)."""
+    return tuple(1 - (1 - step / steps) ** spacing for step in range(steps + 1))
 
 
 class FlowGenerator(GeneratorNetwork):
     """z (N, C·H·W), with classes also y (N,) -> images (N, C, H, W), about in [-1, 1]."""
 
-    def __init__(self, channels: int, canvas: Canvas, width: int, solver_steps: int, classes: int) -> None:
+    def __init__(
+        self, channels: int, canvas: Canvas, width: int, times: tuple[float, ...], classes: int
+    ) -> None:
         super().__init__()
         self.shape = (channels, *canvas.image)
         self.latent_dim = math.prod(self.shape)
         self.classes = classes
         self.canvas = canvas
-        self.solver_steps = solver_steps
+        self.times = times
         self.network = UNet(channels, canvas.doublings + 1, width, classes)
 
     def velocity(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
@@ -85,14 +101,14 @@ class FlowGenerator(GeneratorNetwork):
         return lambda x: self.canvas.cropped(self.network(self.canvas.framed(x), styles))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        x, h = z.view(-1, *self.shape), 1 / self.solver_steps
+        x = z.view(-1, *self.shape)
         begun = x.new_zeros(1)  # one time for all images
         now = self.velocity_at(begun, y)
-        for step in range(1, self.solver_steps):
-            then = self.velocity_at(begun + step * h, y)
+        for t, following in pairwise(self.times[:-1]):
+            h, then = following - t, self.velocity_at(begun + following, y)
             v = now(x)
             x, now = x + h * ((v + then(x + h * v)) / 2), then
-        return x + h * now(x)  # the last step is Euler's: at t = 1 nothing was learnt
+        return x + (1 - self.times[-2]) * now(x)  # the last step is Euler's: at t = 1 nothing was learnt
 
 
 class UNet(nn.Module):

@@ -40,7 +40,11 @@ TRIED, _SECONDS = "tried.json", "seconds.json"
 FEWEST_HELD_OUT = 10  # images; a judge of fewer tells hardly anything
 LOOKED_AT = 1000  # images of a copy that the judge sees in one look
 
-_FLOW = {"architecture": "flow", "steps": 4000, "learning_rate": 2e-3}
+_FLOW = {
+    "architecture": {"kind": "flow", "solver_steps": 6, "spacing": 1.25},
+    "steps": 4000,
+    "learning_rate": 2e-3,
+}
 _SNGAN = {
     "architecture": "sngan",
     "steps": 2250,

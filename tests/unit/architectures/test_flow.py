@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -12,21 +13,25 @@ from ganguard.architectures.flow import (
     FlowGenerator,
     _doubled,  # pyright: ignore[reportPrivateUsage]
     _halved,  # pyright: ignore[reportPrivateUsage]
+    solver_times,
 )
 from ganguard.architectures.networks import build_networks, parse_architecture
+from ganguard.base.errors import SpecError
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
 
 
-def generator(image_shape: tuple[int, int, int] = (2, 8, 12), **said: int) -> FlowGenerator:
+def generator(image_shape: tuple[int, int, int] = (2, 8, 12), **said: float) -> FlowGenerator:
     G = build_networks(parse_architecture({"kind": "flow", "width": 4, **said}), image_shape).generator
     assert isinstance(G, FlowGenerator)
     return G
 
 
-def moved(z: Tensor, velocity: Velocity, steps: int, monkeypatch: pytest.MonkeyPatch) -> Tensor:
+def moved(
+    z: Tensor, velocity: Velocity, steps: int, monkeypatch: pytest.MonkeyPatch, spacing: float = 1.0
+) -> Tensor:
     """The images of a G whose velocity is known."""
-    G = generator(solver_steps=steps)
+    G = generator(solver_steps=steps, spacing=spacing)
     monkeypatch.setattr(G, "velocity_at", lambda t, y=None: lambda x: velocity(x, t))
     return G(z)
 
@@ -57,6 +62,31 @@ def test_heun_steps_and_one_of_euler(steps: int, monkeypatch: pytest.MonkeyPatch
     images = moved(z, lambda x, t: -x, steps, monkeypatch)
     factor = (1 - h + h * h / 2) ** (steps - 1) * (1 - h)
     assert torch.allclose(images, factor * z.view(3, 2, 8, 12), atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7])
+@pytest.mark.parametrize("spacing", [1.0, 1.5, 4.0])
+def test_steps_are_as_long_as_their_spacing_says(
+    steps: int, spacing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lengths = [((steps - i) ** spacing - (steps - i - 1) ** spacing) / steps**spacing for i in range(steps)]
+    assert sum(lengths) == pytest.approx(1) and lengths == sorted(lengths, reverse=True)
+    z = codes(generator())
+    images = moved(z, lambda x, t: -x, steps, monkeypatch, spacing)
+    factor = math.prod(1 - h + h * h / 2 for h in lengths[:-1]) * (1 - lengths[-1])
+    assert torch.allclose(images, factor * z.view(3, 2, 8, 12), atol=1e-6)
+    times = solver_times(steps, spacing)
+    assert [b - a for a, b in pairwise(times)] == pytest.approx(lengths)
+
+
+def test_a_flow_says_its_spacing_only_if_it_has_one() -> None:
+    """A checkpoint and a key of one whose steps are equally long are as they were."""
+    assert "spacing" not in parse_architecture({"kind": "flow"}).model_dump(mode="json")
+    said = parse_architecture({"kind": "flow", "spacing": 1.5}).model_dump(mode="json")
+    assert said["spacing"] == 1.5
+    for wrong in (0.5, 5, "wide"):
+        with pytest.raises(SpecError, match="spacing"):
+            parse_architecture({"kind": "flow", "spacing": wrong})
 
 
 def test_more_steps_come_nearer_to_the_solution(monkeypatch: pytest.MonkeyPatch) -> None:
