@@ -8,6 +8,7 @@ from ganguard.base.errors import DataError
 from ganguard.report.lists import ratio
 from ganguard.report.numbers import counted
 from ganguard.results.records import AuditResults, Verdict, read_results
+from ganguard.results.side_by_side import SideBySide
 from ganguard.results.side_by_side.files import FILE, read_together
 
 COLUMNS = (
@@ -65,15 +66,18 @@ def every_verdict(directories: Iterable[Path]) -> list[PlacedVerdict]:
             verdicts come after their own.
 
     Raises:
-        DataError: if a directory holds no results, or is given twice.
+        DataError: if a directory holds no results, or an audit is named twice.
     """
     found: list[PlacedVerdict] = []
     seen: set[Path] = set()
     for directory in directories:
-        if directory.resolve() in seen:
-            raise DataError(f"{directory}: is named twice. Name each audit once.")
-        seen.add(directory.resolve())
-        found += _of_several(directory) if (directory / FILE).exists() else _of_one(read_results(directory))
+        together = read_together(directory) if (directory / FILE).exists() else None
+        names = [line.audit for line in together.lines] if together else []
+        for audit in [directory / name for name in names] or [directory]:
+            if audit.resolve() in seen:
+                raise DataError(f"{audit}: is named twice. Name each audit once.")
+            seen.add(audit.resolve())
+        found += _of_several(together, directory) if together else _of_one(read_results(directory))
     return sorted(found, key=lambda judged: judged.verdict.relation)
 
 
@@ -82,15 +86,18 @@ def _of_one(results: AuditResults) -> list[PlacedVerdict]:
     return [PlacedVerdict(*where, verdict) for verdict in results.verdicts]
 
 
-def _of_several(directory: Path) -> list[PlacedVerdict]:
-    """Return the verdicts of audits side by side: those of each, then those that need all of them."""
-    together = read_together(directory)
+def _of_several(together: SideBySide, directory: Path) -> list[PlacedVerdict]:
+    """Return the verdicts of audits side by side: those of each, then those that need several of them.
+
+    Side by side on accuracy, nothing needs several: those verdicts are each audit's own again.
+    """
     audits = [read_results(directory / line.audit) for line in together.lines]
     data = ", ".join(dict.fromkeys(results.real for results in audits))
     unit = together.unit.removesuffix("s")
     common = [
         PlacedVerdict(together.name, data, counted(len(audits), "target"), verdict, unit)
         for verdict in (*together.ratios, *together.verdicts)
+        if together.question != "accuracy"
     ]
     return [judged for results in audits for judged in _of_one(results)] + common
 

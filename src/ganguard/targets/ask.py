@@ -3,6 +3,7 @@ codes are drawn that a client sends."""
 
 import math
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 import torch
@@ -92,7 +93,7 @@ class Ask(Sparse):
         if sum(way is not None for way in (self.only, self.proportions, self.judge, self.choose)) > 1:
             raise ValueError("takes one of `only`, `proportions`, `judge` and `choose`")
         if "pilot" in self.model_fields_set and not self.learns:
-            raise ValueError("pilot has nothing to act on without a judge. Leave it out")
+            raise ValueError("pilot has nothing to act on without `judge` or `choose`. Leave it out")
         return self
 
     def left_out(self) -> set[str]:
@@ -241,16 +242,21 @@ def ask_of(value: object) -> Ask:
         return Ask.model_validate({"only": value})
     if isinstance(value, Mapping):
         said = cast(Mapping[Any, Any], value)
-        # A class may be called like a field, whose values are no numbers, but for a pilot beside its judge.
+        # A class may be called like a field, whose values are no numbers, but for a pilot beside others.
         shares = all(isinstance(share, int | float) for share in said.values())
-        if said and said.keys() <= Ask.model_fields.keys() and not shares:
-            return Ask.model_validate(dict(said))
+        if not shares and any(map(_like_a_field, said)):
+            return Ask.model_validate({str(name): each for name, each in said.items()})
         if said:
             return Ask.model_validate({"proportions": said})
     raise ValueError(
         f"must be {', '.join(WORDS)}, a list of conditions, or a mapping of conditions to shares; got "
         f"{shortened(value)}"
     )
+
+
+def _like_a_field(name: object) -> bool:
+    """Return whether a key is that of a field, or nearly."""
+    return bool(get_close_matches(str(name).lower(), Ask.model_fields))
 
 
 def parse_ask(value: object, where: str) -> Ask:

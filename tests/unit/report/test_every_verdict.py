@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from report_samples import make_results
 from side_by_side_samples import ATTACKS, audit_of, audits_by_factors
 
 from ganguard.base.cache import write_json
+from ganguard.base.errors import DataError
 from ganguard.report.every_verdict import COLUMNS, as_lines, as_markdown, every_verdict
 from ganguard.results.records import Verdict, write_results
 from ganguard.results.side_by_side.files import FILE
@@ -89,6 +91,18 @@ def test_audits_side_by_side_give_their_own_verdicts_and_the_common_ones(tmp_pat
     common = [each.verdict for each in found if each.audit == together.name]
     assert common == [*together.ratios, *together.verdicts]
     assert {each.target for each in found if each.audit == together.name} == {"2 targets"}
+
+
+def test_audits_side_by_side_on_accuracy_are_not_said_twice(tmp_path: Path) -> None:
+    """Their common records are each audit's own again, before the correction."""
+    together = audits_by_factors((1.0, 2.0, 3.0), (2.0, 1.0, 3.0)).model_copy(update={"question": "accuracy"})
+    for line in together.lines:
+        audit(tmp_path / line.audit, HOLDS, name=line.audit)
+    write_json(tmp_path / FILE, together.model_dump(mode="json"))
+    found = every_verdict([tmp_path])
+    assert [each.audit for each in found] == [line.audit for line in together.lines]
+    with pytest.raises(DataError, match="is named twice"):
+        every_verdict([tmp_path, tmp_path / together.lines[0].audit])
 
 
 def test_the_command_prints_it_and_refuses_what_is_no_audit(cli: Cli, tmp_path: Path) -> None:

@@ -34,8 +34,8 @@ class Refining(Sparse):
     """How a purchase is refined.
 
     Attributes:
-        algorithm: "tempered" is ours: half of X_r fits the ratio, chains begin at the other half and walk in
-            a pool, and the judge chooses the power. "paper" is Algorithm 1 to the letter: C is fitted to all
+        algorithm: "tempered" is ours: a part of X_r fits each ratio, chains begin at the rest of it and walk
+            in a pool, and a judge chooses the power. "paper" is Algorithm 1 to the letter: C is fitted to all
             of X_r and as many fresh images, chains begin at any of X_r, every proposal is a fresh query, the
             power is 1, and chains that never moved are discarded. It needs count, and decides all but steps.
         ratio: name of the density ratio.

@@ -85,6 +85,13 @@ def _require_codes_at_hand(
             f"adversaries: {several[0]} sends codes of the target's own prior again and again, and {sending} "
             "sends others. Leave one of the two out"
         )
+    covering = next((a.label() for a in attacks if a.ask and a.ask.choose == "conditions"), None)
+    twice = [a.kind for a in adversaries if (said := a.asking()) and said.kept == "each"]
+    if covering and twice:
+        raise ValueError(
+            f"adversaries: {twice[0]} keeps several answers to each code: the nearest other image does "
+            f"not tell how well {covering} covers a class. Leave one of the two out"
+        )
     resampling = [a.kind for a in adversaries for chain in chains if chain and _resamples(a, chain)]
     if sending and resampling:
         raise ValueError(

@@ -10,6 +10,8 @@ from ganguard.metrics.features.maps import require_maps
 from ganguard.metrics.features.network import FeatureSettings, parse_features
 from ganguard.training.settings import TrainingSettings
 
+_BESIDE_MAPS = {"dimensions", "size"}  # settings of feature networks
+
 
 def looked_through(trainings: Iterable[TrainingSettings]) -> tuple[FeatureSettings, ...]:
     """Return the feature networks that the D's of trainings look through, each once."""
@@ -41,13 +43,19 @@ def _require_projectable(attacks: Sequence[AttackSettings], grader: FeatureSetti
                 require_maps(network)
             except MetricError as problem:
                 raise SpecError(f"discriminator: {one_line(problem)}") from None
-            if network == grader:
+            if _sees_alike(network, grader):
                 raise SpecError(
                     f"discriminator: {network.kind} is the network that grades the copies (`features`), and "
                     "would be pleased by them alone. Set another network, or another seed, in one of the two."
                 )
-            if attack.needs().judging and network == JUDGE_OF_ALL:
+            if attack.needs().judging and _sees_alike(network, JUDGE_OF_ALL):
                 raise SpecError(
                     "discriminator: the panel's judge is the random_network of seed 2, and would be pleased "
                     "by the recipe that looks through it. Set another seed."
                 )
+
+
+def _sees_alike(one: FeatureSettings, other: FeatureSettings) -> bool:
+    """Return whether two networks have the same weights in what makes their maps: how many features they end
+    with, and the size of what they are shown, changes nothing there."""
+    return one.model_dump(exclude=_BESIDE_MAPS) == other.model_dump(exclude=_BESIDE_MAPS)

@@ -51,6 +51,14 @@ def spec(**changes: object) -> Spec:
             r"truncated \(bound 1\) codes sends others",
         ),
         (
+            {
+                "attacks": [{**ATTACK, "ask": {"choose": "conditions", "pilot": 9}}],
+                "defences": [{"kind": "gaussian_noise", "std": 0.1, "randomness": "per_request"}],
+                "adversaries": ["naive", {"kind": "denoising", "method": "noise2noise"}],
+            },
+            "denoising keeps several answers to each code",
+        ),
+        (
             {"defences": [SEMANTIC], "adversaries": ["naive", "reweighting"]},
             "reweighting takes codes to be of the target's own prior",
         ),

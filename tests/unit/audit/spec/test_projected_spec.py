@@ -39,6 +39,17 @@ def looking(network: object) -> dict[str, Any]:
     ("changes", "said"),
     [
         ({"attacks": [looking("random_network")]}, "random_network is the network that grades the copies"),
+        (
+            {"attacks": [looking({"kind": "random_network", "dimensions": 63})]},  # of the same maps
+            "random_network is the network that grades the copies",
+        ),
+        (
+            {
+                "attacks": [looking("efficientnet_lite0")],
+                "features": {"kind": "efficientnet_lite0", "size": 256},
+            },
+            "efficientnet_lite0 is the network that grades the copies",
+        ),
         ({"attacks": [looking("classifier")]}, "classifier gives no feature maps"),
         ({"attacks": [looking("inception")]}, "inception gives no feature maps"),
         ({"attacks": [looking("vgg")]}, "vgg"),
@@ -54,10 +65,11 @@ def test_what_cannot_work_or_would_flatter_is_refused(changes: dict[str, object]
 
 
 def test_the_judge_of_a_panel_is_looked_through_by_none_of_its_recipes() -> None:
-    judged = {**RECIPE, "discriminator": {**LOOKS, "features": {"kind": "random_network", "seed": 2}}}
     panel = {"kind": "strongest", "query_budget": 60}
-    with pytest.raises(SpecError, match="the panel's judge is the random_network of seed 2"):
-        spec(attacks=[{**panel, "recipes": [RECIPE, judged]}])
+    for network in ({"seed": 2}, {"seed": 2, "dimensions": 32}):
+        judged = {**RECIPE, "discriminator": {**LOOKS, "features": {"kind": "random_network", **network}}}
+        with pytest.raises(SpecError, match="the panel's judge is the random_network of seed 2"):
+            spec(attacks=[{**panel, "recipes": [RECIPE, judged]}])
     spec(attacks=[{**panel, "recipes": [RECIPE, {"architecture": "flow"}]}])
 
 
