@@ -111,7 +111,10 @@ def test_classes_may_be_called_like_the_parts_of_a_way_to_ask() -> None:
     [
         ({"prior": "truncated", "chose": "coreset"}, "--ask.chose: unknown key. Did you mean 'choose'?"),
         ({"Prior": "truncated"}, "--ask.Prior: unknown key. Did you mean 'prior'?"),
-        ({"prior": "truncated", "pilot": 9}, "pilot has nothing to act on without `judge` or `choose`"),
+        (
+            {"prior": "truncated", "pilot": 9},
+            "--ask: pilot has nothing to act on without `judge` or `choose`",
+        ),
         ({"cat": 0.7}, "--ask.proportions: must add up to 1; they add up to 0.7."),
         (
             {},
