@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ganguard.architectures.conditional_layers import batch_norm
-from ganguard.architectures.halving import SMALLEST, convolved_and_halved
+from ganguard.architectures.halving import convolved_and_halved
 from ganguard.architectures.networks import (
     ConditionalSettings,
     GeneratorNetwork,
@@ -217,8 +217,6 @@ class DiscriminatorBlock(nn.Module):
         h = F.relu(self.conv1(F.relu(x)))
         if not self.down:
             return self.conv2(h) + self.shortcut(x)
-        if min(x.shape[2:]) < SMALLEST:
-            return F.avg_pool2d(self.conv2(h) + self.shortcut(x), 2)
         # A 1x1 convolution commutes with averages, and is cheaper after them.
         return convolved_and_halved(self.conv2, h) + self.shortcut(F.avg_pool2d(x, 2))
 
