@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from varied_target import Varied
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import BudgetError, SpecError
@@ -22,7 +23,6 @@ from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
 from ganguard.targets.ask import Ask, ask_of
 from ganguard.targets.checkpoint import CheckpointTarget
-from ganguard.targets.conditions import Conditions
 
 PILOT = 8
 
@@ -191,18 +191,6 @@ def test_codes_are_chosen_by_the_client_alone(tmp_path: Path, target: Any) -> No
     with pytest.raises(SpecError, match=r"choose is of codes that the client sends.* Set codes: client"):
         harvest(target, store, 300)
     assert not (tmp_path / "store" / "data").exists()
-
-
-class Varied:
-    """Images of "still" are nearly alike, and those of "wild" are not."""
-
-    identity, image_shape = "varied", (1, 4, 4)
-    conditions = Conditions(names=("still", "wild"))
-
-    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
-        assert conditions is not None
-        noise = normal(seed, "images", indices, 16) * torch.tensor([2.0, 40.0])[conditions][:, None]
-        return (128 + noise).clamp(0, 255).to(torch.uint8).view(-1, 1, 4, 4)
 
 
 def test_conditions_that_are_covered_worst_are_asked_for_more_often(tmp_path: Path) -> None:

@@ -5,26 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from varied_target import Varied
 
-from ganguard.base.seeds import normal
 from ganguard.queries.harvest import harvest
 from ganguard.queries.judged_ask import shares_by_spread
 from ganguard.queries.store import Store
 from ganguard.targets.ask import Ask
-from ganguard.targets.conditions import Conditions
-
-
-class Varied:
-    """Images of "still" are nearly alike, and those of "wild" are not."""
-
-    identity, image_shape = "varied", (1, 4, 4)
-    conditions = Conditions(names=("still", "wild"))
-
-    def sample(self, indices: range, *, seed: int, conditions: Tensor | None = None) -> Tensor:
-        assert conditions is not None
-        noise = normal(seed, "images", indices, 16) * torch.tensor([2.0, 40.0])[conditions][:, None]
-        return (128 + noise).clamp(0, 255).to(torch.uint8).view(-1, 1, 4, 4)
 
 
 def test_shares_are_those_of_the_spread() -> None:
