@@ -6,3 +6,5 @@ SMALL = {
     "features": "random_network",
     "attacks": [{"kind": "fidelity", "architecture": "sngan", "query_budget": [20, 10]}],
 }
+
+OF_CLASSES = {"train": {"dataset": "digits", "architecture": {"kind": "sngan", "classes": 10}, "steps": 10}}

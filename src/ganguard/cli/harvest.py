@@ -20,6 +20,7 @@ from ganguard.cli.options import (
 
 if TYPE_CHECKING:
     from ganguard.queries.ledger import Ledger
+    from ganguard.targets.ask import Ask
 
 
 def harvest(
@@ -85,13 +86,13 @@ def harvest(
     store = Store(out, opened.identity, account, seed, chosen, ask=asked)
     with progress_of("harvest") as progress:
         images = run_harvest(meter(opened, ledger, account), store, count, progress)
-    _say(out, count, account, ledger)
+    _say(out, count, account, ledger, asked)
     if said := said_of_repeated(images):
         typer.echo(said, err=True)
 
 
-def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
-    """Say what was bought, and what was paid for twice."""
+def _say(out: Path, count: int, account: str, ledger: "Ledger", asked: "Ask | None") -> None:
+    """Say what was bought, what was paid for twice, and if nothing was chosen yet."""
     from ganguard.queries.ledger_conditions import said_of_conditions
 
     balance = ledger.balance(account)
@@ -101,6 +102,12 @@ def _say(out: Path, count: int, account: str, ledger: "Ledger") -> None:
     )
     if bought := said_of_conditions(ledger.conditions(account)):
         typer.echo(bought)
+    if asked and asked.learns and count <= asked.pilot:
+        typer.echo(
+            f"Nothing was chosen yet: the first {asked.pilot:,} are asked for at random. Raise --count, or "
+            "set --ask {…, pilot: N}.",
+            err=True,
+        )
     if again := ledger.asked_again()[account]:
         typer.echo(
             f"{again:,} of them were asked for again after no answer came: the API may have charged each.",

@@ -317,20 +317,24 @@ def require_askable(target: object, ask: Ask | None) -> None:
     conditions, asked = conditions_of(target), ask or UNIFORM
     if conditions is not None:
         asked.shares(conditions)
-        if asked.chooses_codes:
-            raise TargetError(
-                f"ask: {asked.choose} chooses codes, and an image of this target follows from a condition, "
-                "too. Set ask: conditions."
-            )
-        if conditions.given is not None and not asked.is_uniform:
-            raise TargetError(
-                "ask names conditions, and these images were bought before, for conditions of their own. "
-                "Leave `ask` out."
-            )
-    elif not asked.names_none:
+    require_suited(asked, conditional=conditions is not None)
+    if conditions is not None and conditions.given is not None and not asked.is_uniform:
         raise TargetError(
-            "ask names conditions, and this target takes none: it has no classes and no prompts. Leave `ask` "
-            "out."
+            "ask names conditions, and these images were bought before, for conditions of their own. Leave "
+            "`ask` out."
+        )
+
+
+def require_suited(ask: Ask, *, conditional: bool) -> None:
+    """Raise TargetError if a target cannot be asked so, whatever the conditions are that it takes."""
+    if conditional and ask.chooses_codes:
+        raise TargetError(
+            f"ask: {ask.choose} chooses codes, and an image of this target follows from a condition, too. "
+            "Set ask: conditions."
+        )
+    if not conditional and not ask.names_none:
+        raise TargetError(
+            "ask names conditions, and this target takes none: no classes and no prompts. Leave `ask` out."
         )
 
 

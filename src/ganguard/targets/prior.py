@@ -241,9 +241,22 @@ def _with_kind(value: object) -> object:
 
 
 _KINDS = ("normal", "sphere", "truncated", "uniform")
+
+
+def _known(value: object) -> object:
+    """Return what `_with_kind` does. Raises ValueError for a distribution that only its own code draws."""
+    said = _with_kind(value)
+    if isinstance(said, Mapping) and cast(Mapping[str, object], said)["kind"] == "python":
+        raise ValueError(
+            f"must be one of {', '.join(_KINDS)}, or a mapping with `kind`: code of one's own (python:…) "
+            "is not run here"
+        )
+    return cast(object, said)
+
+
 Known = Annotated[NormalPrior | SpherePrior | TruncatedPrior | UniformPrior, Field(discriminator="kind")]
 """A distribution whose codes anybody can draw who knows its settings."""
-KnownPrior = Annotated[Known, BeforeValidator(_with_kind)]
+KnownPrior = Annotated[Known, BeforeValidator(_known)]
 """`prior:` of a target that runs no code of others."""
 Prior = Annotated[
     NormalPrior | SpherePrior | TruncatedPrior | UniformPrior | PythonPrior,

@@ -154,3 +154,15 @@ def test_an_attack_whose_judge_would_see_no_image_beyond_its_pilot_is_refused(
     )
     assert len(err.splitlines()) == 1
     assert not out.exists()
+
+
+def test_a_harvest_that_ends_in_the_pilot_says_that_nothing_was_chosen(
+    cli: Cli, gan: Path, tmp_path: Path
+) -> None:
+    asked = ["--ask", "{judge: spread, pilot: 12}", "--out", str(tmp_path / "out")]
+    code, _, err = cli("harvest", str(gan), "--count", "12", *asked)
+    assert code == 0
+    assert "Nothing was chosen yet: the first 12 are asked for at random" in " ".join(err.split())
+    code, _, err = cli("harvest", str(gan), "--count", "16", *asked)
+    assert code == 0
+    assert "Nothing was chosen" not in err

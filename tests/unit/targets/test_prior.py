@@ -12,6 +12,7 @@ from scipy import stats
 
 from ganguard.base.compute import Compute
 from ganguard.base.errors import SpecError, TargetError
+from ganguard.targets.ask import parse_ask
 from ganguard.targets.load import fingerprint, load_target, parse_target
 from ganguard.targets.module import ModuleTarget
 from ganguard.targets.prior import NORMAL, OfIndices, PythonPrior, TruncatedPrior, prior_of
@@ -293,3 +294,10 @@ def test_the_deviation_of_a_narrow_truncated_prior_is_right(bound: float) -> Non
     x = np.linspace(-bound, bound, 20_001)
     density = np.exp(-(x**2) / 2)
     assert deviation == pytest.approx(2 * np.sqrt((x**2 * density).sum() / density.sum()), rel=2e-4)
+
+
+def test_a_prior_in_code_is_refused_where_no_code_is_run() -> None:
+    with pytest.raises(SpecError, match=r"normal, sphere.*code of one's own \(python:…\) is not run here"):
+        parse_ask({"prior": "python:mine:draw"}, "ask")
+    with pytest.raises(SpecError, match="is not run here"):
+        parse_target({"checkpoint": "anywhere", "prior": {"kind": "python", "function": "mine:draw"}})

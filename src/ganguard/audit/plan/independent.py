@@ -6,7 +6,7 @@ wants such images has without the target.
 
 from itertools import product
 
-from ganguard.architectures.networks import ArchitectureSettings, classes_of
+from ganguard.architectures.networks import classes_of
 from ganguard.audit.plan import independent_work as work
 from ganguard.audit.plan.parts import Ground, HonestPlan
 from ganguard.audit.plan.step import WAITED_FOR, Input, Step
@@ -26,7 +26,7 @@ def honest_plans(spec: Spec, ground: Ground) -> tuple[HonestPlan, ...]:
     if spec.independent == "off":
         return ()
     recipes = _recipes(spec)
-    names = numbered([_name(training.architecture) for training, _ in recipes])
+    names = numbered([_name(training) for training, _ in recipes])
     return tuple(
         _honest(spec, ground, name, training, attacks, share, seed)
         for (name, (training, attacks)), share, seed in product(
@@ -35,8 +35,11 @@ def honest_plans(spec: Spec, ground: Ground) -> tuple[HonestPlan, ...]:
     )
 
 
-def _name(architecture: ArchitectureSettings) -> str:
-    return f"{architecture.kind} with labels" if classes_of(architecture) else architecture.kind
+def _name(training: TrainingSettings) -> str:
+    projected = ", projected" if training.discriminator else ""
+    return (
+        training.architecture.kind + projected + (" with labels" if classes_of(training.architecture) else "")
+    )
 
 
 def _recipes(spec: Spec) -> list[tuple[TrainingSettings, tuple[str, ...]]]:

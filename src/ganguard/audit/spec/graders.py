@@ -14,8 +14,11 @@ _BESIDE_MAPS = {"dimensions", "size"}  # settings of feature networks
 
 
 def looked_through(trainings: Iterable[TrainingSettings]) -> tuple[FeatureSettings, ...]:
-    """Return the feature networks that the D's of trainings look through, each once."""
-    said = [parse_features(each.discriminator.features) for each in trainings if each.discriminator]
+    """Return the feature networks that the D's of trainings look through, each once. Raises SpecError."""
+    try:
+        said = [parse_features(each.discriminator.features) for each in trainings if each.discriminator]
+    except SpecError as problem:
+        raise SpecError(f"discriminator.features: {one_line(problem)}") from None
     return tuple(network for place, network in enumerate(said) if network not in said[:place])
 
 

@@ -211,6 +211,14 @@ class Spec(ChosenFeatures):
         return self
 
     @model_validator(mode="after")
+    def _askable(self) -> "Spec":
+        """Refuse what a target that is still to be trained could not be asked for."""
+        if isinstance(self.target, TrainTarget):
+            for copy in (None, *self.trained_copies()):
+                self.target.require_askable(self.asks(copy))
+        return self
+
+    @model_validator(mode="after")
     def _reference_fits(self) -> "Spec":
         if self.reference and (not self.remote() or self.reference.remote):
             raise ValueError(

@@ -5,10 +5,12 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny
 
+from ganguard.architectures.networks import classes_of
 from ganguard.base.errors import SpecError, unknown_name
 from ganguard.base.settings import NonNegative, one_line, parse
 from ganguard.data.dataset import DatasetField
 from ganguard.targets import TARGETS
+from ganguard.targets.ask import Ask, require_suited
 from ganguard.targets.load import TargetSettings, parse_target
 from ganguard.training.differential_privacy import PrivateTraining
 
@@ -18,6 +20,10 @@ class TrainTarget(PrivateTraining):
 
     dataset: DatasetField
     seed: NonNegative = 0
+
+    def require_askable(self, ask: Ask) -> None:
+        """Raise TargetError if the target, once it is trained, could not be asked so."""
+        require_suited(ask, conditional=classes_of(self.architecture) > 0)
 
     def training(self) -> PrivateTraining:
         """Return the settings of the training, without the data set."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from spec_samples import SMALL
+from spec_samples import OF_CLASSES, SMALL
 
 from ganguard.audit.plan.pairs import improvements
 from ganguard.audit.spec.spec import Spec
@@ -13,8 +13,8 @@ from ganguard.base.settings import parse
 NETWORK = {"architecture": "sngan", "query_budget": [10, 20]}
 
 
-def improved(*attacks: dict[str, object], ask: object = None) -> list[tuple[str, str, str]]:
-    said = {**SMALL, "ask": ask, "attacks": [{**NETWORK, **attack} for attack in attacks]}
+def improved(*attacks: dict[str, object], **changes: object) -> list[tuple[str, str, str]]:
+    said = {**SMALL, **changes, "attacks": [{**NETWORK, **attack} for attack in attacks]}
     spec = parse(Spec, said, "spec")
     found = improvements(spec.labelled_attacks(), spec.ask)
     return [(pair.relation, pair.label, pair.over) for pair in found]
@@ -111,5 +111,5 @@ def test_labels_are_compared_between_attacks_that_ask_alike(
     usual: object, one: object, other: object, pairs: int
 ) -> None:
     attacks = [{"kind": "fidelity", **sngan(10), "ask": one}, {"kind": "fidelity", **sngan(), "ask": other}]
-    found = improved(*attacks, ask=usual)
+    found = improved(*attacks, ask=usual, target=OF_CLASSES)
     assert [relation for relation, _, _ in found] == ["R8"] * pairs

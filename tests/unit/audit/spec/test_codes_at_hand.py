@@ -1,6 +1,7 @@
 """Attacks that send codes by a law of their own: what a spec refuses, and who shares a purchase."""
 
 import pytest
+from spec_samples import OF_CLASSES
 
 from ganguard.audit.plan.plan import make_plan
 from ganguard.audit.spec.spec import Spec
@@ -52,6 +53,7 @@ def spec(**changes: object) -> Spec:
         ),
         (
             {
+                "target": OF_CLASSES,
                 "attacks": [{**ATTACK, "ask": {"choose": "conditions", "pilot": 9}}],
                 "defences": [{"kind": "gaussian_noise", "std": 0.1, "randomness": "per_request"}],
                 "adversaries": ["naive", {"kind": "denoising", "method": "noise2noise"}],
@@ -73,7 +75,8 @@ def test_what_cannot_be_combined_is_refused_in_a_line(changes: dict[str, object]
 def test_distillation_may_choose_codes_and_conditions_need_no_client() -> None:
     chosen = {"choose": "coreset", "pilot": 9}
     assert spec(attacks=[{**ATTACK, "kind": "distillation", "ask": chosen}]).attacks[0].ask
-    assert spec(codes="provider", attacks=[{**ATTACK, "ask": {**chosen, "choose": "conditions"}}])
+    by_class = {**ATTACK, "ask": {**chosen, "choose": "conditions"}}
+    assert spec(codes="provider", target=OF_CLASSES, attacks=[by_class])
 
 
 def test_each_law_has_a_purchase_of_its_own() -> None:

@@ -52,7 +52,7 @@ def looking(network: object) -> dict[str, Any]:
         ),
         ({"attacks": [looking("classifier")]}, "classifier gives no feature maps"),
         ({"attacks": [looking("inception")]}, "inception gives no feature maps"),
-        ({"attacks": [looking("vgg")]}, "vgg"),
+        ({"attacks": [looking("vgg")]}, "discriminator.features: unknown feature network 'vgg'"),
         ({"target": {"train": {**TRAIN, "discriminator": LOOKS}}}, "whose D nobody takes over"),
         ({"attacks": [{**COPY, "kind": "accuracy_white_box"}]}, "whose D nobody takes over"),
         ({"attacks": [{**COPY, "kind": "accuracy_partial_black_box"}]}, "whose D nobody takes over"),
@@ -78,6 +78,8 @@ def test_steps_depend_on_the_network_that_d_looks_through_and_others_do_not_name
     found: dict[str, StepSettings] = {step.name: step.settings for step in plan.steps}
     copies = [settings for settings in found.values() if isinstance(settings, SubstituteSettings)]
     honest = [settings for settings in found.values() if isinstance(settings, IndependentSettings)]
+    names = [step.name for step in plan.steps if isinstance(step.settings, IndependentSettings)]
+    assert names == ["independent sngan, projected, seed 0", "independent sngan, seed 0"]
     network = RandomNetwork(seed=1)
     assert [settings.networks() for settings in copies] == [(network,), ()]
     assert [settings.networks() for settings in honest] == [(network,), ()]

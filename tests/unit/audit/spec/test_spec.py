@@ -1,10 +1,12 @@
 """The spec: what it accepts, how budgets and labels come out, and one clear line for each mistake."""
 
+from typing import Any
+
 import pytest
-from spec_samples import SMALL
+from spec_samples import OF_CLASSES, SMALL
 
 from ganguard.audit.spec.spec import Spec
-from ganguard.base.errors import SpecError
+from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.settings import parse
 from ganguard.metrics.features import pretrained
 
@@ -110,10 +112,11 @@ def test_a_judge_that_would_see_no_more_than_its_pilot_is_refused(
 ) -> None:
     attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": budget, "ask": ask}
     with pytest.raises(SpecError, match=rf"Raise it, or set ask: {{judge: spread, pilot: {pilot}}}"):
-        spec_with(attacks=[attack])
-    enough = spec_with(attacks=[{**attack, "query_budget": 201}])
+        spec_with(attacks=[attack], target=OF_CLASSES)
+    enough = spec_with(attacks=[{**attack, "query_budget": 201}], target=OF_CLASSES)
     assert enough.asks(enough.attacks[0]).judge == "spread"
     averaging = {
+        "target": OF_CLASSES,
         "codes": "client",
         "defences": ["none", {"kind": "gaussian_noise", "std": 0.1}],
         "adversaries": ["naive", {"kind": "averaging", "copies": 4}],
@@ -121,6 +124,27 @@ def test_a_judge_that_would_see_no_more_than_its_pilot_is_refused(
     with pytest.raises(SpecError, match="query_budget of 204 pays for 51"):
         asked = {"judge": "spread", "pilot": 51}
         spec_with(attacks=[{**attack, "query_budget": 204, "ask": asked}], **averaging)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ask": ["cat"]},
+        {"attacks": [{**SMALL["attacks"][0], "ask": {"judge": "spread", "pilot": 2}}]},
+        {"attacks": [{**SMALL["attacks"][0], "ask": {"choose": "conditions", "pilot": 2}}]},
+    ],
+)
+def test_no_conditions_are_asked_of_a_target_that_is_to_be_trained_without(changes: dict[str, Any]) -> None:
+    with pytest.raises(TargetError, match="this target takes none"):
+        spec_with(**changes)
+    assert spec_with(**changes, target=OF_CLASSES)
+
+
+def test_no_codes_are_chosen_of_a_target_that_is_to_be_trained_with_classes() -> None:
+    attack = {**SMALL["attacks"][0], "ask": {"choose": "coreset", "pilot": 2}}
+    with pytest.raises(TargetError, match="coreset chooses codes, and an image of this target follows"):
+        spec_with(attacks=[attack], codes="client", target=OF_CLASSES)
+    assert spec_with(attacks=[attack], codes="client")
 
 
 def test_a_misspelt_key_is_named_before_the_one_it_was_meant_to_be() -> None:
@@ -157,7 +181,7 @@ def test_a_pretrained_network_is_chosen_when_a_spec_is_read_and_stays(
 @pytest.mark.parametrize("ask", [None, "uniform", "spread", ["cat"], {"cat": 0.7, "dog": 0.3}])
 def test_a_way_to_ask_that_is_written_can_be_read(ask: object) -> None:
     attack = {"kind": "fidelity", "architecture": "sngan", "query_budget": 500, "ask": ask}
-    spec = spec_with(attacks=[attack], ask="uniform" if ask == "spread" else ask)
+    spec = spec_with(attacks=[attack], ask="uniform" if ask == "spread" else ask, target=OF_CLASSES)
     written = spec.model_dump(mode="json")
     assert parse(Spec, written, "spec") == spec
     if ask == "uniform":
