@@ -55,9 +55,10 @@ _SNGAN = {
 }
 PANEL = tuple(
     TrainingSettings.model_validate(recipe)
-    for recipe in (_FLOW, _SNGAN, {**_SNGAN, "augment": "diffaugment"})
+    for recipe in (_FLOW, _SNGAN, {**_SNGAN, "augment": {"kind": "ada", "images": 50_000}})
 )
-"""A flow, a GAN, and the same GAN for few images. They are sized for images of up to 32 pixels."""
+"""A flow, a GAN, and the same GAN for few images, by ADA, whose p may reach its height within the training.
+They are sized for images of up to 32 pixels."""
 
 
 class StrongestSettings(AttackSettings):
