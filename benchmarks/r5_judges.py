@@ -4,8 +4,8 @@
 
 AUDIT is the directory of a finished audit that trained its target on labelled real images, such as
 `ganguard audit fashion`. Each of ADVERSARIES (5) buys BOUGHT images (5,000) of its target by a seed of its
-own, and holds SHARE (0.01) of the real images that the target was trained on. The purchase is refined with the
-target's D, as `accuracy_white_box` does it, by cross-fitting and by one split, and two judges choose the
+own, and holds SHARE (0.01) of the real images that the target was trained on. The purchase is refined with
+the target's D, as `accuracy_white_box` does it, by cross-fitting and by one split, and two judges choose the
 power: one compares by a small classifier that learnt X_r, one by a random network that learnt nothing.
 
 Printed is, for each power, the Fréchet distance of the refined set to the reference split by the audit's
