@@ -42,9 +42,8 @@ def require_judge(judge: Judge, grader: FeatureSettings, attacks: Sequence[Needs
     if judge != "own" and not any(each.real_fraction is not None and not each.unjudged for each in attacks):
         raise ValueError(NOTHING_TO_JUDGE)
     judging = any(each.judging for each in attacks)
-    learnt = judge == "own" or learns_classes(judge)
-    by_all = learnt and any(each.real_fraction for each in attacks)
-    if (judging or by_all) and grader == JUDGE_OF_ALL:
+    own = judge == "own" and any(each.real_fraction for each in attacks)
+    if (judging or own) and grader == JUDGE_OF_ALL:
         raise ValueError(
             "features: adversaries judge by the random_network of seed 2, which must not grade them, too. "
             "Set another seed"

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ganguard.attacks.protocol import Knowledge
-from ganguard.audit.spec.judge import JUDGE_OF_ALL
 from ganguard.audit.steps.judge import read_judge
 from ganguard.audit.steps.known_files import read_known, read_known_labels
 from ganguard.base.cache import tensor_digest
@@ -17,17 +16,8 @@ from ganguard.comparison.embedding import load_embedding, network_of
 from ganguard.data.dataset import RealImages
 from ganguard.data.splits import adversary_split, split
 from ganguard.metrics import kernel_distance_full
-from ganguard.metrics.features.network import (
-    FeatureNetwork,
-    FeatureSettings,
-    Standardisation,
-    extract,
-    load_features,
-)
+from ganguard.metrics.features.network import FeatureNetwork, Standardisation, extract
 from ganguard.training.early_stopping import Judge
-
-Embed = Callable[[Tensor], Tensor]
-"""From images (N, C, H, W) uint8 to features (N, D)."""
 
 
 def knowledge(known: Path, features: Path | None, compute: Compute) -> Knowledge:
@@ -44,8 +34,7 @@ def knowledge(known: Path, features: Path | None, compute: Compute) -> Knowledge
     scale = {"scale/mean": embed.standardise.mean, "scale/std": embed.standardise.std}
     labels = read_known_labels(known)
     judge, digest = judge_by(embed, judged), _judged_by(embed.network, scale, judged)
-    against = partial(judge_by, _not_learnt(embed.settings, embed, own, judged, compute))
-    return Knowledge(own, judge, digest, real_labels=labels, judge_against=against)
+    return Knowledge(own, judge, digest, real_labels=labels, judge_against=partial(judge_by, embed))
 
 
 def knowledge_of(
@@ -65,15 +54,20 @@ def knowledge_of(
     """
     rows = adversary_split(split(real).train, fraction, seed=seed, groups=real.groups)
     own, judged = (real.images[of] for of in rows)
-    settings, network, given = network_of(features, own.shape[1], compute)
-    embed = _scaled(network, given, own, judged, compute)
+    _, network, given = network_of(features, own.shape[1], compute)
+    scale = given or Standardisation.fit(
+        extract(network, torch.cat([own, judged]), compute), "the adversary's own set"
+    )
+
+    def embed(images: Tensor) -> Tensor:
+        return scale(extract(network, images, compute))
+
     judge = judge_by(embed, judged)
     # A scale that was fitted follows from the network and the images, but for its last bits, which threads
     # may change.
     said = {"scale/mean": given.mean, "scale/std": given.std} if given else {"own": own}
     digest, labels = _judged_by(network, said, judged), real.labels_of(rows[0])
-    against = partial(judge_by, _not_learnt(settings, embed, own, judged, compute))
-    return Knowledge(own, judge, digest, real_labels=labels, judge_against=against)
+    return Knowledge(own, judge, digest, real_labels=labels, judge_against=partial(judge_by, embed))
 
 
 def judging(features: str, channels: int, compute: Compute) -> Callable[[Tensor, Tensor], tuple[Judge, str]]:
@@ -100,38 +94,13 @@ def judging(features: str, channels: int, compute: Compute) -> Callable[[Tensor,
     return make
 
 
-def judge_by(embed: Embed, held_out: Tensor) -> Judge:
+def judge_by(embed: Callable[[Tensor], Tensor], held_out: Tensor) -> Judge:
     """Return a judge that measures the kernel distance to real images (M, C, H, W) uint8.
 
     The expectation of this distance does not depend on M, so that a few images suffice.
     """
     theirs = embed(held_out)
     return lambda images: kernel_distance_full(embed(images), theirs)
-
-
-def _not_learnt(
-    settings: FeatureSettings, embed: Embed, own: Tensor, judged: Tensor, compute: Compute
-) -> Embed:
-    """Return the features in which images of X_r may judge: those of `embed`, unless its network was trained.
-
-    A classifier of real images has learnt X_r itself, whose features it drives apart. Sets of the images that
-    it is surest of look near to them, and a judge by X_r would refine too much (docs/r5.md). So the random
-    network judges that anybody can make.
-    """
-    if not settings.learns_labels:
-        return embed
-    return _scaled(load_features(JUDGE_OF_ALL, Path(), own.shape[1]), None, own, judged, compute)
-
-
-def _scaled(
-    network: FeatureNetwork, given: Standardisation | None, own: Tensor, judged: Tensor, compute: Compute
-) -> Embed:
-    """Return the function from images to features with a scale. Without one, that of the adversary's images
-    is fitted."""
-    scale = given or Standardisation.fit(
-        extract(network, torch.cat([own, judged]), compute), "the adversary's own set"
-    )
-    return lambda images: scale(extract(network, images, compute))
 
 
 def _judged_by(network: FeatureNetwork, scale: Mapping[str, Tensor], held_out: Tensor) -> str:

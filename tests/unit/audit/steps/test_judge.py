@@ -17,9 +17,8 @@ from ganguard.base.compute import Compute
 from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.labels import Labels
 from ganguard.base.settings import parse
-from ganguard.metrics import kernel_distance_full
 from ganguard.metrics.features.classifier import Classifier
-from ganguard.metrics.features.network import Standardisation, extract, load_features, parse_features
+from ganguard.metrics.features.network import parse_features
 
 OWN = (torch.rand(20, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
 TWO = Labels(torch.arange(20) % 2, ("a", "b"))
@@ -73,27 +72,6 @@ def test_the_judge_compares_by_its_own_network(tmp_path: Path) -> None:
     assert first.judge and second.judge
     assert first.judge(OWN[:10]) != second.judge(OWN[:10])
     assert first.judged_by != second.judged_by
-
-
-@pytest.mark.parametrize("learns", [True, False])
-def test_no_network_that_learnt_x_r_lets_x_r_judge(learns: bool, tmp_path: Path) -> None:
-    network = QUICK if learns else parse_features({"kind": "random_network", "seed": 5})
-    write_judge(network, tmp_path, OWN[:12], OWN, TWO.of(torch.arange(12)), Compute(), seed=0)
-    write_known(tmp_path, OWN[:12], OWN[12:], None)
-    known = knowledge(tmp_path, None, Compute())
-    assert known.judge_against
-    used = load_features(JUDGE_OF_ALL if learns else network, Path(), 1)
-    scale = Standardisation.fit(extract(used, OWN, Compute()), "all")
-    one, other = (scale(extract(used, images, Compute())) for images in (OWN[6:], OWN[:6]))
-    assert known.judge_against(OWN[:6])(OWN[6:]) == pytest.approx(kernel_distance_full(one, other))
-
-
-@pytest.mark.parametrize("judge", ["own", "classifier"])
-def test_a_grader_that_may_judge_is_refused(judge: str) -> None:
-    attack = {**SPEC["attacks"][0], "kind": "accuracy_white_box", "real_fraction": 0.5}
-    grader = {"kind": "random_network", "seed": 2}
-    with pytest.raises(SpecError, match="must not grade"):
-        parse(Spec, {**SPEC, "attacks": [attack], "features": grader, "judge_features": judge}, "spec")
 
 
 def _plan_inputs(**changes: object) -> tuple[object, object]:
