@@ -7,7 +7,6 @@ largest m, the arms whose sets came nearer than 0.8 times are trained on, and th
 them. What is in DIRECTORY already is not done again.
 """
 
-import argparse
 import json
 import math
 import time
@@ -15,24 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from r5 import (
-    ARMS,
-    COMPUTE,
-    COPIES_BELOW,
-    FULL,
-    GRADES,
-    QUICK,
-    SEEDS,
-    Cells,
-    Found,
-    Sizes,
-    cells,
-    choose,
-    graded,
-    holm,
-    of_cell,
-    of_targets,
-)
+from r5 import asked
+from r5_experiment.arms import ARMS, choose
+from r5_experiment.tables import COPIES_BELOW, Cells, Found, cells, holm, of_cell, of_targets
+from r5_experiment.targets import COMPUTE, GRADES, Sizes, graded
 from torch import Tensor
 
 from ganguard.base.cache import write_json
@@ -136,22 +121,16 @@ def _levels(work: Path, kind: str, arm: str, seeds: Sequence[int]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="every part in miniature")
-    parser.add_argument("--work", type=Path, default=Path("r5"), help="where r5.py kept targets and cells")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[])
-    given = parser.parse_args(words)
-    sizes, seeds, steps = (QUICK, (0, 1), 2) if given.quick else (FULL, SEEDS, STEPS)
-    if not (found := cells(given.work, seeds, sizes)):
-        parser.error(f"{given.work} has no cells: run `python benchmarks/r5.py --work {given.work}` first")
+    """Train copies, grade and print."""
+    said = asked(__doc__, words)
+    if not (found := cells(said.work, said.seeds, said.sizes)):
+        raise SystemExit(f"{said.work} has no cells: run `python benchmarks/r5.py --work {said.work}` first")
     torch.set_num_threads(1)
-    plan = worth(found, math.inf if given.quick else COPIES_BELOW)
-    for seed in given.seeds or seeds:
+    plan = worth(found, math.inf if said.quick else COPIES_BELOW)
+    for seed in said.now:
         for kind, (m, arms) in plan.items():
-            train_copies(kind, m, arms, seed, given.work, sizes, steps)
-    print("\n".join(lines(given.work, plan, seeds)))
+            train_copies(kind, m, arms, seed, said.work, said.sizes, 2 if said.quick else STEPS)
+    print("\n".join(lines(said.work, plan, said.seeds)))
 
 
 if __name__ == "__main__":

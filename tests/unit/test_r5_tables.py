@@ -1,26 +1,30 @@
 """The analysis of benchmarks/r5.py: intervals, Holm, and the rule for the default, on cells made up here."""
 
-import importlib.util
+import importlib
 import json
 import math
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from scipy import stats
 
-PATH = Path(__file__).parents[2] / "benchmarks" / "r5.py"
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def part(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module(name)
 
 
 @pytest.fixture
 def r5(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmark_r5", PATH)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)
-    spec.loader.exec_module(module)
-    return module
+    return part("r5_experiment.tables", monkeypatch)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> object:
+    return part("r5_experiment.targets", monkeypatch).QUICK
 
 
 def test_holm_corrects_p_by_rank_and_never_reverses_them(r5: ModuleType) -> None:
@@ -56,9 +60,9 @@ def _cells(place: Path, better: float) -> None:
             file.write_text(json.dumps({"ratios": ratios}))
 
 
-def test_the_rule_for_the_default_and_the_tables(r5: ModuleType, tmp_path: Path) -> None:
+def test_the_rule_for_the_default_and_the_tables(r5: ModuleType, quick: object, tmp_path: Path) -> None:
     _cells(tmp_path, better=0.8)
-    cells = r5.cells(tmp_path, range(5), r5.QUICK)
+    cells = r5.cells(tmp_path, range(5), quick)
     assert set(cells) == {("early-2", 40), ("imbalanced", 40)}
     verdict = r5.crossed_against_judge(cells)
     assert verdict.verdict == "helps" and verdict.mean == pytest.approx(0.8, rel=0.02)
@@ -70,30 +74,33 @@ def test_the_rule_for_the_default_and_the_tables(r5: ModuleType, tmp_path: Path)
     assert "0.72" in text and "all kinds" in text
 
     _cells(tmp_path, better=1.0)
-    assert r5.crossed_against_judge(r5.cells(tmp_path, range(5), r5.QUICK)).verdict == "undecided"
+    assert r5.crossed_against_judge(r5.cells(tmp_path, range(5), quick)).verdict == "undecided"
 
 
-def test_a_cell_without_one_of_its_targets_says_so(r5: ModuleType, tmp_path: Path) -> None:
+def test_a_cell_without_one_of_its_targets_says_so(r5: ModuleType, quick: object, tmp_path: Path) -> None:
     _cells(tmp_path, better=1.0)
     file = tmp_path / "3" / "cells" / "early-2-40.json"
     found = json.loads(file.read_text())
     del found["ratios"]["half"]
     file.write_text(json.dumps(found))
-    cells = r5.cells(tmp_path, range(5), r5.QUICK)
+    cells = r5.cells(tmp_path, range(5), quick)
     assert len(r5.of_cell(cells["early-2", 40], "reference")["half"].logs) == 4
     assert len(r5.over_kinds(cells, 0, "reference")["half"].logs) == 4
 
 
 @pytest.mark.slow
 def test_every_part_runs_in_miniature_and_nothing_runs_twice(
-    r5: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(r5, "FASHION", tmp_path / "absent")  # not every machine has it
-    r5.main(["--quick", "--work", str(tmp_path)])
+    run, targets, arms = (
+        part(f"r5{of}", monkeypatch) for of in ("", "_experiment.targets", "_experiment.arms")
+    )
+    monkeypatch.setattr(targets, "FASHION", tmp_path / "absent")  # not every machine has it
+    run.main(["--quick", "--work", str(tmp_path)])
     said = capsys.readouterr().out
     assert "| early-2 | 40 |" in said and "| imbalanced | 40 |" in said
     assert len(list(tmp_path.glob("*/cells/*.json"))) == 4
-    monkeypatch.setattr(r5, "train_generator", lambda *a, **k: pytest.fail("trained again"))
-    monkeypatch.setattr(r5, "cell", lambda *a, **k: pytest.fail("measured again"))
-    r5.main(["--quick", "--work", str(tmp_path)])
+    monkeypatch.setattr(targets, "train_generator", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(arms, "cell", lambda *a, **k: pytest.fail("measured again"))
+    run.main(["--quick", "--work", str(tmp_path)])
     assert capsys.readouterr().out == said[said.index("\nFD to the reference") :]
