@@ -88,6 +88,11 @@ def test_a_copy_from_few_images_begins_with_a_generator_of_other_images(
     assert [record.attacks for record in results.independent] == [
         ("sorted fidelity dcgan, sorts by 50 % real",)
     ]
+    sorted_set = [m for m in results.measurements if m.subject == "sorted"]
+    assert [(m.against, m.draw, m.attack, m.images) for m in sorted_set] == [
+        (against, draw, results.attacks[2].label, 30)
+        for against, draw in (("reference", 0), ("train", 0), ("target", 0), ("target", 1))
+    ]
     begun, given, _ = (
         min(
             m.value

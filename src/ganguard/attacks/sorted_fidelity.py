@@ -2,7 +2,8 @@
 
 Few images show the target's classes in shares that are off by chance, and that chance is the largest part of
 what a copy of 200 digits lacks. Most generators make their classes about equally often, so the adversary
-moves the shares of its purchase some of the way towards equal ones, and trains on that.
+moves the shares of its purchase some of the way towards equal ones, and trains on that. It may also hand the
+images out again in these shares, without any copy.
 
 It sorts by a classifier of labelled real images that it holds, in place of a person who looks at each image.
 """
@@ -19,6 +20,7 @@ from ganguard.architectures.networks import classes_of
 from ganguard.attacks.projected import projection_of
 from ganguard.attacks.protocol import Attack, AttackSettings, Knowledge, Needs, Substitute, Workspace
 from ganguard.attacks.real_images import require_real
+from ganguard.base.cache import write_tensors
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.labels import NO_CLASS
 from ganguard.queries.harvest import harvest
@@ -34,6 +36,7 @@ NO_CLASSES = (
 )
 FEWEST_TO_DIVIDE = 20  # images of which some can be held out
 REPEATED = 20  # times that an image of mean weight is trained on
+SORTED = "sorted.safetensors"  # which bought images are trained on: `rows`, with repeats
 
 
 class SortedSettings(AttackSettings):
@@ -99,6 +102,7 @@ def run(
     projection = projection_of(settings, knowledge)
     images = harvest(target, workspace.store, settings.query_budget, workspace.progress)
     rows = evened(classes_like(images, X_r, classes), settings.evenness)
+    write_tensors(workspace.directory / SORTED, {"rows": rows})
     checkpoint = train_generator(
         images[rows],
         settings,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from ganguard.report.defended_points import DefencePoint
 from ganguard.report.numbers import interval, listed, number
 from ganguard.results.intervals import t_interval
-from ganguard.results.protection import NAIVE, REPLAY
+from ganguard.results.protection import NAIVE, REPLAY, SORTED_REPLAY, replay_label
 from ganguard.results.verdicts import log_ratios
 
 STATED = 1.5
 """What a recommended defence may cost users: so many times the undefended distance to real images."""
 _LEFT = f"within {STATED:g} times their undefended distance to real images"
+_UNAWARE = (NAIVE, REPLAY, replay_label(NAIVE, SORTED_REPLAY))  # adversaries that need not know of a defence
 
 
 def advice(points: Sequence[DefencePoint]) -> tuple[str, ...]:
@@ -160,12 +161,12 @@ def _illusion(points: Sequence[DefencePoint]) -> str:
     both = [
         p
         for p in points
-        if p.family and p.copies.naive and p.copies.closest_adversary not in (NAIVE, REPLAY) and p.closest > 0
+        if p.family and p.copies.naive and p.copies.closest_adversary not in _UNAWARE and p.closest > 0
     ]
     worst = max(both, key=lambda p: p.naive / p.closest, default=None)
     if worst is None:
         return ""
-    others = {p.copies.closest_adversary for p in points if p.family} - {None, NAIVE, REPLAY}
+    others = {p.copies.closest_adversary for p in points if p.family} - {None, *_UNAWARE}
     seen = f"The adversaries that know of the defence ({listed(sorted(map(str, others)))})"
     return (
         f"Against an adversary that does not know of it, {worst.label} seems to keep copies at FD "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ganguard.results.measures import CONSISTENCY, DISTANCE
-from ganguard.results.protection import REPLAY
+from ganguard.results.protection import REPLAY, SORTED_REPLAY
 from ganguard.results.records import Against, AuditResults, Measurement, Subject
 from ganguard.results.summaries import Summary, summarise, summarise_copies
 
@@ -231,10 +231,11 @@ def yardstick(results: AuditResults, wanted: Yardstick) -> Summary | None:
 
 def handed_out(results: AuditResults) -> list[CopyDistances]:
     """Return the distances of bought images without a defence, as of copies: an adversary may hand them out
-    again, and needs no training. Only budgets at which there are copies count."""
+    again, as they came or as an attack sorted them, and needs no training. Only budgets at which there are
+    copies count."""
     paid = {budget for label in labels(results) for budget in budgets(results, label)}
     to_real = replays(results, against="reference")
-    return [
+    as_they_came = [
         CopyDistances(
             attack=f"{REPLAY}{each.asked}",
             query_budget=each.query_budget,
@@ -244,6 +245,30 @@ def handed_out(results: AuditResults) -> list[CopyDistances]:
         for each, found in replays(results).items()
         if each.query_budget in paid
     ]
+    return [*as_they_came, *_sorted(results)]
+
+
+def _sorted(results: AuditResults) -> list[CopyDistances]:
+    """Return the distances of purchases that attacks sorted, without a defence, as of copies."""
+    whose = dict.fromkeys(
+        (m.attack, m.query_budget) for m in results.select(subject="sorted") if m.query_budget is not None
+    )
+    return [
+        CopyDistances(
+            attack=f"{SORTED_REPLAY} ({attack})",
+            query_budget=budget,
+            fidelity=_of_sorted(results, attack, budget, "target"),
+            accuracy=_of_sorted(results, attack, budget, "reference"),
+        )
+        for attack, budget in whose
+    ]
+
+
+def _of_sorted(results: AuditResults, attack: str | None, budget: int, against: Against) -> Summary | None:
+    found = results.select(
+        subject="sorted", attack=attack, query_budget=budget, metric=DISTANCE, against=against
+    )
+    return summarise_copies(m for m in found if m.defence is None)
 
 
 def closest(found: Sequence[CopyDistances], against: Against) -> dict[int, tuple[str, Summary]]:

@@ -32,6 +32,7 @@ from ganguard.results.whose import Whose
 REPLAYS: dict[Against, str] = {"purchase": "fresh images of the target"}
 OTHERS: dict[Subject, str] = {
     "refined": "the bought images that subsampling kept",
+    "sorted": "the bought images, sorted into evener shares",
     "plain": "what Algorithm 1 alone would keep",
     "known": "the real images that the adversary holds",
 }

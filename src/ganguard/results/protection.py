@@ -2,8 +2,8 @@
 
 Protection is measured against the undefended target: a copy that learns the defence's artefacts has learnt
 nothing of value. It is the distance of the closest that any adversary of the audit came, by the least mean
-over seeds: with a copy that it trained, or with the bought images themselves, handed out again. No training
-is needed for the latter.
+over seeds: with a copy that it trained, or with the bought images themselves, handed out again, as they came
+or sorted into evener shares. No training is needed for the latter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,6 +17,7 @@ from ganguard.results.weak import WeakAdversary, why_withheld
 
 NAIVE = "naive"
 REPLAY = "bought images handed out again"
+SORTED_REPLAY = f"{REPLAY}, sorted"
 COMPARABLE = 1.25
 """Two defences leave honest users about as much if their distances to real images differ by no more than this
 factor."""
@@ -57,26 +58,29 @@ def protection(
         ask: how the attack asks, as in Measurement.
     """
     copies: dict[str | None, dict[int, list[float]]] = {}
-    bought: dict[str | None, dict[int, list[float]]] = {}
+    bought: dict[str, dict[int, list[float]]] = {}
     for m in measurements:
         if (m.query_budget, m.defence, m.against, m.metric) != (budget, defence, against, DISTANCE):
             continue
         if m.seed is not None and (m.subject, m.attack) == ("substitute", attack):
             copies.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
         if m.seed is not None and (m.subject, m.ask) == ("purchase", ask):
-            bought.setdefault(m.adversary, {}).setdefault(m.seed, []).append(m.value)
+            bought.setdefault(replay_label(m.adversary), {}).setdefault(m.seed, []).append(m.value)
+        if m.seed is not None and (m.subject, m.attack) == ("sorted", attack):
+            label = replay_label(m.adversary, SORTED_REPLAY)
+            bought.setdefault(label, {}).setdefault(m.seed, []).append(m.value)
     trained = {who: _over_draws(seeds) for who, seeds in copies.items()}
     best = min(trained, key=lambda who: _mean(trained[who].values()), default=None)
-    handed_out = {replay_label(who): _over_draws(seeds) for who, seeds in bought.items() if trained}
+    handed_out = {label: _over_draws(seeds) for label, seeds in bought.items() if trained}
     every = trained | handed_out
     closest = min(every, key=lambda who: _mean(every[who].values()), default=None)
     naive = trained.get(NAIVE if defence else None, {})
     return Protection(naive, every.get(closest, {}), closest, best)
 
 
-def replay_label(adversary: str | None) -> str:
+def replay_label(adversary: str | None, what: str = REPLAY) -> str:
     """Return the label of bought images that are handed out again. adversary: by whom; None for any."""
-    return f"{REPLAY} ({adversary})" if adversary else REPLAY
+    return f"{what} ({adversary})" if adversary else what
 
 
 def _over_draws(seeds: dict[int, list[float]]) -> dict[int, float]:

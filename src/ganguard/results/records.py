@@ -45,6 +45,7 @@ Subject = Literal[
     "independent",
     "purchase",
     "refined",
+    "sorted",
     "plain",
     "known",
     "target",
@@ -77,6 +78,7 @@ class Measurement(Sparse, Whose):
         "noise": uniform noise, which says what bad looks like.
         "purchase": the bought images themselves, which say what a copy that only replays them would measure.
         "refined": the bought images that a white-box attack kept.
+        "sorted": the bought images in the evener shares that `sorted_fidelity` gave their classes.
         "plain": the bought images that Algorithm 1 would have kept untempered.
         "known": the real images that the adversary holds.
         "defended": the target's images behind a defence, as honest users get them.

@@ -6,11 +6,12 @@ from typing import cast
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.attacks.protocol import Knowledge, Needs, Workspace, parse_attack, run_attack
-from ganguard.attacks.sorted_fidelity import classes_like, evened
+from ganguard.attacks.sorted_fidelity import SORTED, classes_like, evened
 from ganguard.base.compute import Compute
 from ganguard.base.errors import DataError, SpecError
 from ganguard.base.images import to_uint8
@@ -91,6 +92,15 @@ def test_shares_are_moved_towards_equal_ones(evenness: float, rare: float) -> No
 def test_every_image_is_trained_on_however_frequent_its_class() -> None:
     classes = torch.cat([torch.zeros(5000, dtype=torch.long), torch.arange(1, 200)])
     assert len(evened(classes, 1.0).unique()) == 5199
+
+
+def test_which_images_it_trains_on_is_written_for_those_who_measure_them(tmp_path: Path) -> None:
+    known = Knowledge(KNOWN, lambda images: 0.0, real_labels=CLASSES)
+    attack(MostlyDark(), tmp_path, known, evenness=1.0)
+    rows = load_file(tmp_path / SORTED)["rows"]
+    assert set(rows.tolist()) == set(range(20))
+    light = (rows % 10 == 0).double().mean().item()
+    assert light == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_copy_makes_more_of_what_was_rare(tmp_path: Path) -> None:

@@ -127,6 +127,21 @@ def test_bought_images_that_are_closer_than_the_copy_count_and_are_named() -> No
     assert "without any training" not in headline(with_bought(2 * copy.mean)).lead
 
 
+def test_a_sorted_purchase_that_is_closer_than_the_copy_counts_and_is_named() -> None:
+    whole = minimal()
+    copy, attack = copies(whole)[0].fidelity, whole.attacks[0].label
+    assert copy
+    ours = {"subject": "sorted", "attack": attack}
+    images = [bought_images(copy.mean / 4, seed, 1).model_copy(update=ours) for seed in range(2)]
+    nearer = whole.model_copy(update={"measurements": (*whole.measurements, *images)})
+    (card,) = headline(nearer).cards
+    assert card.distance == number(copy.mean / 4)
+    assert f"the bought images handed out again, sorted ({attack})" in card.without
+    behind = [m.model_copy(update={"defence": "noise", "adversary": "naive"}) for m in images]
+    other = whole.model_copy(update={"measurements": (*whole.measurements, *behind)})
+    assert headline(other).cards == headline(whole).cards
+
+
 def test_the_purchase_has_a_card_and_a_marker_with_one_budget_too() -> None:
     whole, bought = minimal(), with_bought(3e6)
     assert [card.budget for card in headline(bought).cards] == [

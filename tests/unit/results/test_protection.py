@@ -46,6 +46,21 @@ def test_bought_images_count_if_they_are_closer_than_every_copy() -> None:
     assert not protection(own, ATTACK, BUDGET, "noise").closest  # no copy of this attack was made
 
 
+def test_a_purchase_that_the_attack_sorted_counts_too() -> None:
+    measured = _copies("noise", {"naive": [6.0, 4.0]})
+    measured += [bought_images(5.5, seed, BUDGET, "noise") for seed in range(2)]
+    ours = {"subject": "sorted", "attack": ATTACK}
+    own = [bought_images(3.0, seed, BUDGET, "noise", "naive").model_copy(update=ours) for seed in range(2)]
+    found = protection([*measured, *own], ATTACK, BUDGET, "noise")
+    assert (found.closest_adversary, found.trained_by) == (
+        "bought images handed out again, sorted (naive)",
+        "naive",
+    )
+    assert found.closest == {0: 3.0, 1: 3.0}
+    of_others = [m.model_copy(update={"attack": "another"}) for m in own]
+    assert protection([*measured, *of_others], ATTACK, BUDGET, "noise").closest_adversary == "naive"
+
+
 def test_draws_are_averaged_and_other_copies_left_out() -> None:
     measured = [
         copy_of(2.0, 0, None, None),

@@ -9,7 +9,7 @@ from ganguard.audit.steps.bin_files import write_bins
 from ganguard.audit.steps.by_class import Seen, read_class_yardsticks, save_by_class
 from ganguard.audit.steps.call import Digests, Kind, StepCall
 from ganguard.audit.steps.known_files import read_known
-from ganguard.audit.steps.measure_refined import compare_refined
+from ganguard.audit.steps.measure_chosen import compare_chosen
 from ganguard.audit.steps.measurements import DRAWS, MEASURES, write_measurements
 from ganguard.audit.steps.replay import FEWEST_REMEMBERED, read_features
 from ganguard.audit.steps.substitute_files import draws_of
@@ -72,7 +72,7 @@ def run_measure(call: Call) -> Digests:
                 save_by_class(images, labels, classes.names, call.directory)
         call.progress(draw + 1, DRAWS, "measuring")
     if bought is not None:
-        measurements += compare_refined(inputs.substitute, bought, yardsticks)
+        measurements += compare_chosen(inputs.substitute, bought, yardsticks)
     said = write_measurements(call.directory, measurements)
     return {"result": content_key(measurements=said, bins=binned)}
 
@@ -118,7 +118,8 @@ MEASURE = Kind(
         "ganguard.audit.steps.known_files",
         "ganguard.audit.steps.replay",
         "ganguard.audit.steps.yardstick_files",
-        "ganguard.audit.steps.measure_refined",
+        "ganguard.audit.steps.measure_chosen",
+        "ganguard.attacks.sorted_fidelity",
         "ganguard.audit.steps.measure",
     ),
 )

@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 
 from ganguard.architectures.checkpoint import read_description
 from ganguard.attacks.protocol import Knowledge, Workspace, run_attack
+from ganguard.attacks.sorted_fidelity import SORTED
 from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.plan.adversary_work import SubstituteInputs, SubstituteSettings
 from ganguard.audit.steps.call import Digests, Kind, StepCall
@@ -48,6 +49,8 @@ def run_substitute(call: StepCall[SubstituteSettings, SubstituteInputs[Path]]) -
         digests["kept"] = file_digest(call.directory / KEPT)
         kept = load_file(call.directory / KEPT)["kept"]
         save_kept_and_dropped(store.read(settings.query_budget), kept, call.directory)
+    if (call.directory / SORTED).is_file():
+        digests["sorted"] = file_digest(call.directory / SORTED)
     _remove_trainings(call.directory, substitute.checkpoint)
     return {"result": content_key(**digests)}
 

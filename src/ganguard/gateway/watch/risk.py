@@ -205,7 +205,7 @@ class Audited:
 
 def _to_target(m: _Measurement, metric: str) -> bool:
     """Return whether a number is how far a copy, or bought images, are from the target."""
-    of_adversary = m.subject in ("substitute", "purchase") and m.query_budget is not None
+    of_adversary = m.subject in ("substitute", "purchase", "sorted") and m.query_budget is not None
     return of_adversary and m.metric == metric and m.against == "target"
 
 

@@ -118,6 +118,12 @@ def test_the_closest_copy_counts(results: Any) -> None:
     assert Audited(results(*rows)).curves("none").naive[0].distance == pytest.approx(3.0)
 
 
+def test_a_purchase_counts_as_it_came_and_sorted(results: Any) -> None:
+    rows = [copy(100, 5.0), copy(100, 4.0, subject="purchase", attack=None), copy(100, 2.0, subject="sorted")]
+    assert Audited(results(*rows[:2])).curves("none").naive[0].distance == pytest.approx(4.0)
+    assert Audited(results(*rows)).curves("none").naive[0].distance == pytest.approx(2.0)
+
+
 def test_a_defence_has_curves_of_its_own_or_none(results: Any) -> None:
     rows = [
         copy(100, 3.0),
