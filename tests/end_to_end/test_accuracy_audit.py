@@ -171,6 +171,7 @@ def test_too_few_real_images_are_refused_before_the_target_is_trained(tmp_path: 
     assert list((tmp_path / "audit" / "steps").glob("train_target-*")) == []
 
 
+@pytest.mark.slow
 def test_all_real_images_fit_and_judge_where_a_spec_says_crossed(tmp_path: Path) -> None:
     refining = {"steps": 20, "ratio": "logistic", "fitting": "crossed"}
     run(tmp_path / "audit", attacks=[{**ATTACKS[2], "refining": refining}])
@@ -180,6 +181,7 @@ def test_all_real_images_fit_and_judge_where_a_spec_says_crossed(tmp_path: Path)
     assert sum(record.log_ratios.after) == 60
 
 
+@pytest.mark.slow
 def test_chains_that_are_stuck_fail_their_copy_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         sys.modules[metropolis_hastings.__module__], "_wanted", lambda missing, kept, started: 0

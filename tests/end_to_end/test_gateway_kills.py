@@ -128,6 +128,7 @@ def _require_everything(values: dict[str, Any], buyers: list[Buyer], budget: int
     service.close()
 
 
+@pytest.mark.slow
 def test_kills_under_load_lose_nothing(load: Callable[[int, int], None]) -> None:
     load(3, 1_000_000)
 

@@ -171,6 +171,7 @@ def test_what_was_deleted_is_written_again(audited: Path) -> None:
     assert (audited / "grids" / "real.png").is_file()
 
 
+@pytest.mark.slow
 def test_one_process_gives_the_same_numbers_as_two(audited: Path, tmp_path: Path) -> None:
     results, _ = run(tmp_path, seeds=[0], attacks=[ATTACK])
     mine = [m for m in results.measurements if m.subject == "substitute"]

@@ -154,6 +154,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_one_killed_at_any_moment_goes_on_where_it_was(place: str, tmp_path: Path) -> None:
     """At most one purchase more is reserved than it saw. Started again, it pays for each once."""
     with Ledger(place) as ledger:

@@ -178,6 +178,7 @@ def _weights(images: Tensor, directory: Path, compute: Compute, **how: Any) -> s
 _D = "discriminator.safetensors"
 
 
+@pytest.mark.slow
 def test_the_secret_comes_from_the_system_is_kept_by_a_killed_run_and_left_by_none(
     tmp_path: Path, compute: Compute, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,6 +113,7 @@ def test_a_kind_names_no_code_that_its_function_does_not_reach(name: str) -> Non
     assert not excess, f"of {excess}, which {name} names, its function reaches less than half"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KINDS_WITH_PARTS)
 def test_without_an_input_or_a_setting_a_step_needs_only_the_rest(name: str) -> None:
     parts = frozenset(KINDS[name].code_with)

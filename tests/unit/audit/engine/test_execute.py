@@ -52,6 +52,7 @@ def test_what_a_user_must_mend_is_raised(audit: Path, processes: int) -> None:
     assert list((audit / "steps").glob("target-*")) == []
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_replaced_and_its_step_begins_again(audit: Path) -> None:
     heard, target = Heard(), opened("target", "die_once")
     execution = run(audit, 2, target, fits(target), heard=heard)
@@ -59,6 +60,7 @@ def test_a_killed_process_is_replaced_and_its_step_begins_again(audit: Path) -> 
     assert heard.of("begins").count("target") == 2
 
 
+@pytest.mark.slow
 def test_a_step_that_kills_its_process_twice_fails_alone(audit: Path) -> None:
     heard, bad, good = Heard(), opened("bad", "die"), opened("good", "make")
     execution = run(audit, 2, bad, fits(bad, "left out"), good, fits(good), heard=heard)
@@ -135,6 +137,7 @@ def test_three_equal_steps_of_which_the_first_fails_need_two_tries(
     assert execution.done["two"] == execution.done["three"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factory", "tries"), [("die_once", 2), ("die_twice", 3)])
 def test_where_the_process_of_one_is_killed_both_are_done_in_the_end(
     audit: Path, factory: str, tries: int

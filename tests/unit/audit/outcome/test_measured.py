@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from honest_samples import bought_images
-from spec_samples import SMALL
+from spec_samples import OF_CLASSES, SMALL
 
 from ganguard.audit.engine.cache import Done
 from ganguard.audit.outcome.audited import attack_records
@@ -32,7 +32,7 @@ MOVED: dict[str, Any] = {**LEARNS, "kind": "transfer", "domain": "digits", "meth
 
 
 def spec_of(*attacks: dict[str, Any], **changes: Any) -> Spec:
-    return parse(Spec, {**SMALL, "attacks": list(attacks), **changes}, "spec")
+    return parse(Spec, {**SMALL, "target": OF_CLASSES, "attacks": list(attacks), **changes}, "spec")
 
 
 def records_of(spec: Spec, names: tuple[str, ...] = NAMES) -> list[AttackRecord]:

@@ -39,6 +39,7 @@ def test_what_a_failed_step_held_is_let_go_of_before_it_is_told(error: type[Exce
         gc.enable()
 
 
+@pytest.mark.slow
 def test_no_process_is_left(tmp_path: Path) -> None:
     import multiprocessing
 
@@ -69,6 +70,7 @@ def test_a_process_never_hears_an_interrupt_of_the_terminal(tmp_path: Path) -> N
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
 
 
+@pytest.mark.slow
 def test_an_idle_process_that_dies_costs_one_try(tmp_path: Path) -> None:
     import multiprocessing
 
