@@ -32,7 +32,6 @@ from torch import Tensor
 from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
 from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import frechet_distance
 from ganguard.queries.choosing.students import teach
 from ganguard.queries.harvest import harvest
@@ -41,12 +40,11 @@ from ganguard.results.intervals import t_interval
 from ganguard.targets.ask import UNIFORM, ask_to_store, asked_of, parse_ask
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of, sample
+from of_audit.finished import FIRST, SEEN, embedding_of
 
 BUDGETS = (400, 800, 1600)
 DRAWN, OF_A_CLASS = 8000, 1000  # images of the target that nobody bought: in all, and of each class
-SEEN = 777_000_001  # the seed of these
 CODES = 2000  # that nobody sent, by which copies are compared one by one
-FIRST = 90_000  # the seed of the first purchase
 COPIED = 1000  # images that a copy is trained on
 TRAINING: Mapping[str, Any] = {  # of `digits-distillation`
     "architecture": "sngan",
@@ -193,10 +191,10 @@ def main() -> None:
     """Buy, compare and print."""
     asked = options()
     compute = Compute(device="cpu", threads=1)
-    (features,) = (asked.audit / "steps").glob("features-*")
+    embed = embedding_of(asked.audit)
     checkpoint = asked.target or asked.audit / "checkpoints" / "target"
     target = CheckpointTarget(checkpoint=str(checkpoint)).load(compute)
-    beside, measure = seen(target, load_embedding(features, compute)), of_copies if asked.copies else of_sets
+    beside, measure = seen(target, embed), of_copies if asked.copies else of_sets
     every = OF_CLASSES if conditions_of(target) else OF_CODES
     ways = {name: every[name] for name in asked.ways or every}
     found = {name: dict[str, list[float]]() for name in ways}

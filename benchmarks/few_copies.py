@@ -9,7 +9,6 @@ audit's features. Printed is, for each recipe, the geometric mean of the ratio o
 of the first one, with its 95 % t-interval over purchases, and the same for the bought images.
 """
 
-import sys
 import tempfile
 from collections.abc import Mapping
 from math import exp, log
@@ -17,19 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from few_images import FIRST, only
 
-from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
-from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import frechet_distance
 from ganguard.results.intervals import t_interval
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
+from of_audit.finished import COMPUTE, FIRST, SEEN, asked, embedding_of, target_of
 
 DRAWN = 8000
-SEEN = 777_000_001  # the seed of the target's images that nobody bought
 SNGAN: Mapping[str, Any] = {  # of `digits`
     "architecture": "sngan",
     "steps": 2250,
@@ -47,9 +43,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 
 def main(audit: Path, images: int, purchases: int) -> None:
     """Buy, train, compare and print."""
-    compute = Compute(device="cpu", threads=1)
-    embed = load_embedding(only(audit, "features"), compute)
-    target = CheckpointTarget(checkpoint=str(only(audit, "train_target") / "checkpoint")).load(compute)
+    embed, target = embedding_of(audit), target_of(audit)
     theirs = embed(target.sample(range(DRAWN), seed=SEEN))
     distances: dict[str, list[float]] = {}
     for seed in range(FIRST, FIRST + purchases):
@@ -58,8 +52,8 @@ def main(audit: Path, images: int, purchases: int) -> None:
         for name, recipe in RECIPES.items():
             with tempfile.TemporaryDirectory() as directory:
                 settings, own = TrainingSettings.model_validate(recipe), derived_seed(seed, "substitute")
-                made = train_generator(bought, settings, Path(directory), seed=own, compute=compute)
-                copy = CheckpointTarget(checkpoint=str(made)).load(compute).sample(range(DRAWN), seed=seed)
+                made = train_generator(bought, settings, Path(directory), seed=own, compute=COMPUTE)
+                copy = CheckpointTarget(checkpoint=str(made)).load(COMPUTE).sample(range(DRAWN), seed=seed)
             distances.setdefault(name, []).append(frechet_distance(embed(copy), theirs))
         print(f"purchase {seed}: " + ", ".join(f"{k} {v[-1]:.3f}" for k, v in distances.items()), flush=True)
     first = next(iter(RECIPES))
@@ -72,8 +66,6 @@ def main(audit: Path, images: int, purchases: int) -> None:
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:]:
-        raise SystemExit("Give the directory of a finished audit.")
     torch.set_num_threads(1)
-    numbers = [int(value) for value in sys.argv[2:4]]
-    main(Path(sys.argv[1]), *(*numbers, *(200, 4)[len(numbers) :]))
+    said = asked(__doc__, images=200, purchases=4)
+    main(said.audit, said.images, said.purchases)

@@ -21,7 +21,6 @@ The ways:
 - sorted, neighbours: both.
 """
 
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import exp, log
@@ -35,16 +34,13 @@ from torch import Tensor
 
 from ganguard.audit.steps.real import load_real
 from ganguard.audit.steps.yardstick_files import Yardsticks
-from ganguard.base.compute import Compute
 from ganguard.base.seeds import torch_generator
-from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import frechet_distance
 from ganguard.results.intervals import t_interval
-from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.protocol import BlackBoxTarget
+from of_audit.finished import FIRST, asked, embedding_of, only, target_of
 
 DRAWN = 4000  # images that are drawn again from a purchase, and measured
-FIRST = 90_000  # the seed of the first purchase
 NOISE = 5.0  # grey levels
 NEAREST, APART = 8, 0.2  # neighbours that differences are taken of, and the weight of a difference
 GROUPS, TRIES, FLATTENED = (10, 12, 14), 5, 0.3
@@ -143,12 +139,6 @@ def features_of(images: Tensor, embed: Callable[[Tensor], Tensor]) -> Tensor:
     return embed(rows.view(-1, *images.shape[1:]))[places]
 
 
-def only(audit: Path, name: str) -> Path:
-    """Return the directory of the one step of an audit whose name begins so."""
-    (found,) = (audit / "steps").glob(f"{name}-*")
-    return found
-
-
 def sorter(audit: Path) -> Callable[[Tensor], Tensor]:
     """Return a function from images (N, C, H, W) uint8 to the classes (N,) of the nearest real ones."""
     real = load_real(only(audit, "real"))
@@ -161,9 +151,7 @@ def sorter(audit: Path) -> Callable[[Tensor], Tensor]:
 
 def main(audit: Path, images: int, purchases: int) -> None:
     """Buy, draw, compare and print."""
-    compute = Compute(device="cpu", threads=1)
-    embed = load_embedding(only(audit, "features"), compute)
-    target = CheckpointTarget(checkpoint=str(only(audit, "train_target") / "checkpoint")).load(compute)
+    embed, target = embedding_of(audit), target_of(audit)
     theirs, classes_of = Yardsticks.read(only(audit, "yardsticks")).draws[0].points, sorter(audit)
     distances = {name: list[float]() for name in ("as bought", *WAYS)}
     for seed in range(FIRST, FIRST + purchases):
@@ -190,8 +178,6 @@ def buy(target: BlackBoxTarget, images: int, seed: int, classes_of: Callable[[Te
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:]:
-        raise SystemExit("Give the directory of a finished audit.")
     torch.set_num_threads(1)
-    numbers = [int(value) for value in sys.argv[2:4]]
-    main(Path(sys.argv[1]), *(*numbers, *(200, 24)[len(numbers) :]))
+    said = asked(__doc__, images=200, purchases=24)
+    main(said.audit, said.images, said.purchases)

@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -29,18 +29,16 @@ from torch import Tensor
 
 from ganguard.architectures.checkpoint import load_checkpoint
 from ganguard.architectures.flow import FlowGenerator, solver_times
-from ganguard.base.compute import Compute, use_threads
+from ganguard.base.compute import use_threads
 from ganguard.base.images import to_uint8
 from ganguard.base.seeds import torch_generator
-from ganguard.comparison.embedding import load_embedding
 from ganguard.metrics import frechet_distance
-from ganguard.targets.checkpoint import CheckpointTarget
+from ganguard.training.ema import EMA
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
+from of_audit.finished import COMPUTE, FIRST, SEEN, embedding_of, target_of
 
-COMPUTE = Compute(device="cpu", threads=1)
 DRAWN, AT_ONCE = 4000, 250
-SEEN = 777_000_001  # the seed of the target's images that nobody bought
 SOLVERS, SPACINGS = (3, 4, 6, 8, 16), (1.0, 1.25, 1.5)
 TEACHER = solver_times(6, 1.25)
 JUMPS = (1, 2, 3)  # Euler's steps of the students; they divide the teacher's
@@ -71,18 +69,6 @@ class Seen:
         return frechet_distance(self.embed(images), self.theirs), took
 
 
-def path(G: FlowGenerator, z: Tensor) -> list[Tensor]:
-    """Return the points, (N, C, H, W) each, of a flow's path from codes (N, C·H·W) at TEACHER's times."""
-    points = [z.view(-1, *G.shape)]
-    for i, (t, following) in enumerate(pairwise(TEACHER)):
-        x, h, last = points[-1], following - t, i == len(TEACHER) - 2
-        v = G.velocity(x, torch.tensor([t]))
-        if not last:
-            v = (v + G.velocity(x + h * v, torch.tensor([following]))) / 2
-        points.append(x + h * v)
-    return points
-
-
 def jumped(G: FlowGenerator, z: Tensor, jumps: int) -> Tensor:
     """Return images (N, C, H, W) of codes (N, C·H·W) by so many steps of Euler's method."""
     x = z.view(-1, *G.shape)
@@ -94,25 +80,22 @@ def jumped(G: FlowGenerator, z: Tensor, jumps: int) -> Tensor:
 def distilled(flow: FlowGenerator, jumps: int, updates: int, seed: int) -> FlowGenerator:
     """Return a student of a flow: the average of its weights."""
     student, generator = copy.deepcopy(flow).train().requires_grad_(True), torch_generator(seed, "student")
-    average, stride = copy.deepcopy(student).requires_grad_(False), (len(TEACHER) - 1) // jumps
+    average, stride = EMA(student, AVERAGED), (len(TEACHER) - 1) // jumps
     optimizer = torch.optim.Adam(student.parameters(), lr=RATE, fused=True)
     times = torch.tensor(TEACHER[::stride])
     spans = times.diff()[:, None, None, None, None]
     for step in range(updates):
         optimizer.param_groups[0]["lr"] = RATE * (1 - step / updates)
         with torch.no_grad():
-            points = torch.stack(
-                path(flow, torch.randn(BATCH, flow.latent_dim, generator=generator))[::stride]
-            )
+            codes = torch.randn(BATCH, flow.latent_dim, generator=generator)
+            points = torch.stack([*flow.path(codes)][::stride])
         wanted = (points[1:] - points[:-1]) / spans
         found = student.velocity(points[:-1].flatten(0, 1), times[:-1].repeat_interleave(BATCH))
         optimizer.zero_grad()
         F.mse_loss(found, wanted.flatten(0, 1)).backward()
         optimizer.step()
-        with torch.no_grad():
-            for mean, weight in zip(average.parameters(), student.parameters(), strict=True):
-                mean.lerp_(weight, 1 - min(AVERAGED, (1 + step) / (10 + step)))
-    return average.eval()
+        average.update(step)
+    return cast(FlowGenerator, average.module)
 
 
 def _now() -> float:
@@ -124,12 +107,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How few steps does a flow's sampler need?")
     parser.add_argument("audit", type=Path)
     parser.add_argument("--bought", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=90_000)
+    parser.add_argument("--seed", type=int, default=FIRST)
     parser.add_argument("--updates", type=int, nargs="*", default=[300, 1000])
     asked = parser.parse_args()
-    (features,) = (asked.audit / "steps").glob("features-*")
-    target = CheckpointTarget(checkpoint=str(asked.audit / "checkpoints" / "target")).load(COMPUTE)
-    embed = load_embedding(features, COMPUTE)
+    embed, target = embedding_of(asked.audit), target_of(asked.audit)
     seen = Seen(embed, embed(target.sample(range(DRAWN), seed=SEEN)))
     bought = target.sample(range(asked.bought), seed=asked.seed)
     again = embed(target.sample(range(DRAWN), seed=SEEN + 1))

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from gpu.loops import print_checks
-from gpu.speeds import print_speeds
-from gpu.work import Run
 from torch import Tensor
 
 from ganguard.data.cifar import Cifar
 from ganguard.data.dataset import load_dataset
+from gpu.loops import print_checks
+from gpu.speeds import print_speeds
+from gpu.work import Run
 
 
 def images_of(path: str | None) -> Tensor:

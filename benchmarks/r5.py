@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+
 from r5_experiment.arms import measure_all
 from r5_experiment.tables import SEEDS, cells, lines
 from r5_experiment.targets import FULL, QUICK, Sizes, train_all

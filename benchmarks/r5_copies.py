@@ -9,21 +9,22 @@ them. What is in DIRECTORY already is not done again.
 
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from r5 import asked
-from r5_experiment.arms import ARMS, choose
-from r5_experiment.tables import COPIES_BELOW, Cells, Found, cells, holm, of_cell, of_targets
-from r5_experiment.targets import COMPUTE, GRADES, Sizes, graded
 from torch import Tensor
 
 from ganguard.base.cache import write_json
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
+from r5 import asked
+from r5_experiment.arms import ARMS, choose
+from r5_experiment.tables import COPIES_BELOW, Cells, Found, cells, holm, of_cell, of_targets
+from r5_experiment.targets import COMPUTE, GRADES, Sizes, graded
 
 UNREFINED = "unrefined"
 RECIPE = {"architecture": "sngan", "batch_size": 32, "learning_rate": 4e-3, "ema_decay": 0.997, "n_dis": 2}
@@ -124,7 +125,8 @@ def main(words: Sequence[str] | None = None) -> None:
     """Train copies, grade and print."""
     said = asked(__doc__, words)
     if not (found := cells(said.work, said.seeds, said.sizes)):
-        raise SystemExit(f"{said.work} has no cells: run `python benchmarks/r5.py --work {said.work}` first")
+        print(f"{said.work}: has no cells. Run python benchmarks/r5.py --work {said.work}", file=sys.stderr)
+        raise SystemExit(2)
     torch.set_num_threads(1)
     plan = worth(found, math.inf if said.quick else COPIES_BELOW)
     for seed in said.now:

@@ -14,72 +14,68 @@ chosen set's distance to that of the unrefined purchase, with their geometric me
 the adversaries, and the same for the best power, which nobody can know.
 """
 
-import sys
 import tempfile
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from math import exp, log
 from pathlib import Path
 
 import torch
-from few_images import only
-from torch import Tensor
 
+from ganguard.attacks.protocol import Knowledge
+from ganguard.attacks.real_images import require_real
 from ganguard.attacks.subsampling.refining import Refinement, refine
 from ganguard.attacks.subsampling.refining_settings import Refining
 from ganguard.audit.spec.judge import JUDGE_OF_ALL
-from ganguard.audit.steps.judge import read_judge, write_judge
-from ganguard.audit.steps.knowledge import judge_by
-from ganguard.audit.steps.real import load_real
-from ganguard.base.compute import Compute
-from ganguard.comparison.embedding import load_embedding
+from ganguard.audit.steps.judge import write_judge
+from ganguard.audit.steps.knowledge import knowledge
+from ganguard.audit.steps.known_files import write_known
+from ganguard.audit.steps.real import Real, load_real
 from ganguard.data.splits import adversary_split
 from ganguard.metrics import frechet_distance
-from ganguard.metrics.features.network import Standardisation, extract, load_features
 from ganguard.results.intervals import t_interval
-from ganguard.targets.checkpoint import CheckpointTarget
+from of_audit.finished import COMPUTE, asked, embedding_of, only, target_of
 
 FIRST = 91_000  # the seed of the first adversary
-COMPUTE = Compute(device="cpu", threads=1)
 LEARNT, RANDOM, BEST = "a classifier of X_r", "a random network", "the best power"
-Embed = Callable[[Tensor], Tensor]
+JUDGES = {LEARNT: None, RANDOM: JUDGE_OF_ALL}
 
 
-def by_random_network(held: Tensor) -> Embed:
-    """Return features that nobody has trained, on the scale of what the adversary holds."""
-    network = load_features(JUDGE_OF_ALL, Path(), held.shape[1])
-    scale = Standardisation.fit(extract(network, held, COMPUTE), "the adversary's own set")
-    return lambda images: scale(extract(network, images, COMPUTE))
+def known_by(real: Real, share: float, judge: str, *, seed: int) -> Knowledge:
+    """Return what an adversary knows that holds a share of the real images, with one of the two judges, as an
+    audit makes it known."""
+    own, aside = adversary_split(real.train, share, seed=seed, groups=real.groups)
+    X_r, held_out, labels = real.images[own], real.images[aside], real.labels_of(own)
+    with tempfile.TemporaryDirectory() as directory:
+        place = Path(directory)
+        write_known(place, X_r, held_out, labels)
+        everything = torch.cat([X_r, held_out])
+        write_judge(JUDGES[judge], place, X_r, everything, labels, COMPUTE, seed=seed)
+        return knowledge(place, None, COMPUTE)
 
 
 def main(audit: Path, adversaries: int, bought: int, share: float) -> None:
     """Buy, refine, judge and print."""
-    real, grade = load_real(only(audit, "real")), load_embedding(only(audit, "features"), COMPUTE)
+    real, grade, target = load_real(only(audit, "real")), embedding_of(audit), target_of(audit)
     reference = grade(real.images[real.reference])
-    target = CheckpointTarget(checkpoint=str(audit / "checkpoints" / "target")).load(COMPUTE)
     ratios: dict[str, list[float]] = {}
     for seed in range(FIRST, FIRST + adversaries):
         images = target.sample(range(bought), seed=seed)
-        own, aside = adversary_split(real.train, share, seed=seed, groups=real.groups)
-        X_r, held = real.images[own], real.images[torch.cat([own, aside])]
-        with tempfile.TemporaryDirectory() as directory:
-            write_judge(None, Path(directory), X_r, held, real.labels_of(own), COMPUTE, seed=seed)
-            networks = {LEARNT: read_judge(Path(directory), COMPUTE), RANDOM: by_random_network(held)}
-        print(f"adversary {seed}: {bought:,} bought images, X_r {len(X_r):,}, held out {len(aside):,}")
+        known = {name: known_by(real, share, name, seed=seed) for name in JUDGES}
+        print(f"adversary {seed}: {bought:,} bought images")
         for fitting in ("crossed", "split"):
             settings = Refining.model_validate({"fitting": fitting})
-            found = {
-                name: refine(
+            found: dict[str, Refinement] = {}
+            for name, knows in known.items():
+                X_r, judge = require_real(knows, target.image_shape)
+                found[name] = refine(
                     images,
                     X_r,
                     target.discriminator,
                     settings,
-                    judge_by(embed, real.images[aside]),
+                    judge,
                     seed=seed,
-                    judge_against=partial(judge_by, embed),
+                    judge_against=knows.judge_against,
                 )
-                for name, embed in networks.items()
-            }
             sets = [images[refined.kept] for refined in found[LEARNT].tried]
             distances = [frechet_distance(grade(rows), reference) for rows in sets]
             say(fitting, found, distances)
@@ -105,9 +101,6 @@ def say(fitting: str, found: Mapping[str, Refinement], distances: list[float]) -
 
 
 if __name__ == "__main__":
-    if not sys.argv[1:]:
-        raise SystemExit("Give the directory of a finished audit.")
     torch.set_num_threads(1)
-    numbers = [float(value) for value in sys.argv[2:5]]
-    adversaries, bought, share = *numbers, *(5, 5000, 0.01)[len(numbers) :]
-    main(Path(sys.argv[1]), int(adversaries), int(bought), share)
+    told = asked(__doc__, adversaries=5, bought=5000, share=0.01)
+    main(told.audit, told.adversaries, told.bought, told.share)

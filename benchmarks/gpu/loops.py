@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu.work import SEED, Run, once
 from torch import Tensor, nn
 
 from ganguard.base.compute import Compute
@@ -21,6 +20,7 @@ from ganguard.training.processes import Processes
 from ganguard.training.reporting import Journal
 from ganguard.training.settings import TrainingSettings
 from ganguard.training.supervised import train_classifier
+from gpu.work import SEED, Run, once
 
 MOST_APART = 8  # levels of 255, on average, between two trainings of ten steps; noise is at 100
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from gpu.work import SEED, Line, Run, once
 
 from ganguard.base.compute import Compute, cores
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
+from gpu.work import SEED, Line, Run, once
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ there are any, scale and shift each block (Dhariwal & Nichol 2021).
 """
 
 import math
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
@@ -101,14 +102,21 @@ class FlowGenerator(GeneratorNetwork):
         return lambda x: self.canvas.cropped(self.network(self.canvas.framed(x), styles))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
+        return deque(self.path(z, y), maxlen=1)[0]
+
+    def path(self, z: Tensor, y: Tensor | None = None) -> Iterator[Tensor]:
+        """Yield the points (N, C, H, W) at the solver's times, from codes z (N, C·H·W) to images, of classes
+        y (N,)."""
         x = z.view(-1, *self.shape)
+        yield x
         begun = x.new_zeros(1)  # one time for all images
         now = self.velocity_at(begun, y)
         for t, following in pairwise(self.times[:-1]):
             h, then = following - t, self.velocity_at(begun + following, y)
             v = now(x)
             x, now = x + h * ((v + then(x + h * v)) / 2), then
-        return x + (1 - self.times[-2]) * now(x)  # the last step is Euler's: at t = 1 nothing was learnt
+            yield x
+        yield x + (1 - self.times[-2]) * now(x)  # the last step is Euler's: at t = 1 nothing was learnt
 
 
 class UNet(nn.Module):

@@ -104,8 +104,7 @@ def _say(out: Path, count: int, account: str, ledger: "Ledger", asked: "Ask | No
         typer.echo(bought)
     if asked and asked.learns and count <= asked.pilot:
         typer.echo(
-            f"Nothing was chosen yet: the first {asked.pilot:,} are asked for at random. Raise --count, or "
-            "set --ask {…, pilot: N}.",
+            f"Nothing was chosen yet: the first {asked.pilot:,} are asked for at random. Raise --count.",
             err=True,
         )
     if again := ledger.asked_again()[account]:

@@ -226,32 +226,34 @@ class PythonPrior(PriorSettings):
 
 def _with_kind(value: object) -> object:
     """Return a mapping with `kind`, from the name of a distribution or "python:module:function"."""
+    if isinstance(value, str) and value.startswith(_CODE):
+        return {"kind": "python", "function": value.removeprefix(_CODE)}
+    return _named(value, "python:module:function, ")
+
+
+def _named(value: object, others: str = "") -> object:
+    """Return a mapping with `kind`, from the name of a distribution. others: what a message names besides."""
     if isinstance(value, PriorSettings) or (isinstance(value, Mapping) and "kind" in value):
         return cast(object, value)
-    if isinstance(value, str):
-        kind, colon, function = value.partition(":")
-        if kind == "python" and colon:
-            return {"kind": kind, "function": function}
-        if value in _KINDS:
-            return {"kind": value}
+    if isinstance(value, str) and value in _KINDS:
+        return {"kind": value}
     raise ValueError(
-        f"must be one of {', '.join(_KINDS)}, python:module:function, or a mapping with `kind`; got "
-        f"{shortened(value)}"
+        f"must be one of {', '.join(_KINDS)}, {others}or a mapping with `kind`; got {shortened(value)}"
     )
 
 
-_KINDS = ("normal", "sphere", "truncated", "uniform")
+_KINDS, _CODE = ("normal", "sphere", "truncated", "uniform"), "python:"
 
 
 def _known(value: object) -> object:
-    """Return what `_with_kind` does. Raises ValueError for a distribution that only its own code draws."""
-    said = _with_kind(value)
-    if isinstance(said, Mapping) and cast(Mapping[str, object], said)["kind"] == "python":
+    """Return what `_named` does. Raises ValueError for a distribution that only its own code draws."""
+    mapped = isinstance(value, Mapping) and cast(Mapping[str, object], value).get("kind") == "python"
+    if mapped or (isinstance(value, str) and value.startswith(_CODE)):
         raise ValueError(
             f"must be one of {', '.join(_KINDS)}, or a mapping with `kind`: code of one's own (python:…) "
             "is not run here"
         )
-    return cast(object, said)
+    return _named(value)
 
 
 Known = Annotated[NormalPrior | SpherePrior | TruncatedPrior | UniformPrior, Field(discriminator="kind")]

@@ -25,6 +25,7 @@ from ganguard.queries.ledger import Ledger
 from ganguard.queries.metered_target import meter
 from ganguard.queries.store import Store
 from ganguard.results.panels import Panel
+from ganguard.training.adaptive import Adaptive
 
 SNGAN = {"architecture": {"kind": "sngan", "width": 4}, "steps": 4, "n_dis": 1, "batch_size": 8}
 FLOW = {"architecture": {"kind": "flow", "width": 8, "solver_steps": 2}, "steps": 6, "batch_size": 8}
@@ -187,3 +188,4 @@ def test_the_usual_panel_is_of_a_flow_and_of_gans_for_many_and_few_images() -> N
     kinds = [(recipe.architecture.kind, recipe.augment) for recipe in settings.trainings()]
     assert kinds[:2] == [("flow", "none"), ("sngan", "none")]
     assert len(kinds) >= 3 and all(kind == "sngan" for kind, _ in kinds[1:])
+    assert isinstance(kinds[2][1], Adaptive)

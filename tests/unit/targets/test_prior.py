@@ -301,3 +301,5 @@ def test_a_prior_in_code_is_refused_where_no_code_is_run() -> None:
         parse_ask({"prior": "python:mine:draw"}, "ask")
     with pytest.raises(SpecError, match="is not run here"):
         parse_target({"checkpoint": "anywhere", "prior": {"kind": "python", "function": "mine:draw"}})
+    with pytest.raises(SpecError, match="must be one of normal, sphere, truncated, uniform, or a mapping"):
+        parse_ask({"prior": "gaussian"}, "ask")

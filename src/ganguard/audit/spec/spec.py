@@ -204,18 +204,19 @@ class Spec(ChosenFeatures):
         return ask
 
     @model_validator(mode="after")
+    def _askable(self) -> "Spec":
+        """Refuse what a target that is still to be trained could not be asked for."""
+        if isinstance(self.target, TrainTarget):
+            self.target.require_askable(self.asks(None))
+            for copy in self.trained_copies():
+                self.target.require_askable(self.asks(copy), f"{copy.label()}: ")
+        return self
+
+    @model_validator(mode="after")
     def _buys_beyond_the_pilot(self) -> "Spec":
         price = max(scenario.price for scenario in self.scenarios())
         for copy in self.trained_copies():
             self.asks(copy).require_beyond_pilot(copy.needs().purchase // price, copy.query_budget)
-        return self
-
-    @model_validator(mode="after")
-    def _askable(self) -> "Spec":
-        """Refuse what a target that is still to be trained could not be asked for."""
-        if isinstance(self.target, TrainTarget):
-            for copy in (None, *self.trained_copies()):
-                self.target.require_askable(self.asks(copy))
         return self
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny
 
 from ganguard.architectures.networks import classes_of
-from ganguard.base.errors import SpecError, unknown_name
+from ganguard.base.errors import SpecError, TargetError, unknown_name
 from ganguard.base.settings import NonNegative, one_line, parse
 from ganguard.data.dataset import DatasetField
 from ganguard.targets import TARGETS
@@ -21,9 +21,13 @@ class TrainTarget(PrivateTraining):
     dataset: DatasetField
     seed: NonNegative = 0
 
-    def require_askable(self, ask: Ask) -> None:
-        """Raise TargetError if the target, once it is trained, could not be asked so."""
-        require_suited(ask, conditional=classes_of(self.architecture) > 0)
+    def require_askable(self, ask: Ask, whose: str = "") -> None:
+        """Raise TargetError, which begins with `whose`, if the target could not be asked so once it is
+        trained."""
+        try:
+            require_suited(ask, conditional=classes_of(self.architecture) > 0)
+        except TargetError as problem:
+            raise TargetError(f"{whose}{one_line(problem)}") from None
 
     def training(self) -> PrivateTraining:
         """Return the settings of the training, without the data set."""

@@ -8,9 +8,8 @@ from torch import Tensor
 from ganguard.attacks.sorted_fidelity import SORTED
 from ganguard.attacks.subsampling.refinement_files import KEPT
 from ganguard.audit.steps.yardstick_files import Yardsticks
-from ganguard.comparison.compare import NEIGHBOURS, around, compare
-from ganguard.results.measures import DISTANCE
-from ganguard.results.records import Measurement
+from ganguard.comparison.compare import NEIGHBOURS, around, frechet_record
+from ganguard.results.records import Against, Measurement
 
 
 def compare_chosen(substitute: Path, bought: Tensor, yardsticks: Yardsticks) -> list[Measurement]:
@@ -50,11 +49,10 @@ def _sorted(substitute: Path, bought: Tensor, yardsticks: Yardsticks) -> list[Me
     if not (substitute / SORTED).is_file():
         return []
     rows = load_file(substitute / SORTED)["rows"]
-    if len(rows) <= NEIGHBOURS:
-        return []
-    balls = around(bought[rows])
-    found = yardsticks.to_real("sorted", balls)
-    for draw, of_target in enumerate(yardsticks.draws):
-        found += compare("sorted", balls, of_target, "target", draw)
-    honest = {"spread": None, "images": len(rows.unique())}
-    return [m.model_copy(update=honest) for m in found if m.metric == DISTANCE]
+    others: list[tuple[Tensor, Against, int]] = [
+        (yardsticks.reference.points, "reference", 0),
+        (yardsticks.train, "train", 0),
+        *((balls.points, "target", draw) for draw, balls in enumerate(yardsticks.draws)),
+    ]
+    found = [frechet_record("sorted", bought[rows], points, name, draw) for points, name, draw in others]
+    return [m.model_copy(update={"images": len(rows.unique())}) for m in found]

@@ -140,6 +140,14 @@ def test_no_conditions_are_asked_of_a_target_that_is_to_be_trained_without(chang
     assert spec_with(**changes, target=OF_CLASSES)
 
 
+def test_how_the_auditor_asks_is_refused_too_and_an_attack_is_named_before_its_pilot_is() -> None:
+    uniform = {**SMALL["attacks"][0], "ask": "uniform"}
+    with pytest.raises(TargetError, match=r"^ask names conditions"):
+        spec_with(ask=["cat"], attacks=[uniform])
+    with pytest.raises(TargetError, match=r"^fidelity dcgan, asks by the spread .*: ask names conditions"):
+        spec_with(attacks=[uniform, {**uniform, "architecture": "dcgan", "ask": "spread"}])
+
+
 def test_no_codes_are_chosen_of_a_target_that_is_to_be_trained_with_classes() -> None:
     attack = {**SMALL["attacks"][0], "ask": {"choose": "coreset", "pilot": 2}}
     with pytest.raises(TargetError, match="coreset chooses codes, and an image of this target follows"):
