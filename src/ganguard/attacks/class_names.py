@@ -8,10 +8,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 from ganguard.architectures.checkpoint import read_description
-from ganguard.base.errors import DataError, SpecError
+from ganguard.architectures.networks import classes_of
+from ganguard.base.errors import DataError, SpecError, TargetError
 from ganguard.base.labels import Labels
 from ganguard.base.settings import shortened
 from ganguard.targets.conditions import conditions_of
+from ganguard.training.classes import require_as_many
+from ganguard.training.settings import TrainingSettings
 
 
 def class_names_of(target: object) -> tuple[str, ...] | None:
@@ -44,6 +47,19 @@ def require_copy_classes(copy: Path | None, target: object) -> None:
     """
     if copy is not None:
         require_same_classes(f"{copy}: this copy", read_description(copy).class_names or (), target)
+
+
+def require_learnable(settings: TrainingSettings, conditions: int) -> None:
+    """Raise TargetError if a target takes no `conditions`, SpecError if it takes another number of them than
+    a substitute learns."""
+    classes = classes_of(settings.architecture)
+    if classes and not conditions:
+        raise TargetError(
+            f"{settings.architecture.kind} with {classes} classes learns what was asked for, and this target "
+            "takes no conditions. Leave `classes` out."
+        )
+    if classes:
+        require_as_many(settings, conditions, "the target has")
 
 
 def require_learnt_classes(kind: str, names: Collection[str], known: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.architectures.networks import classes_of, require_buildable
 from ganguard.attacks import ATTACKS
 from ganguard.attacks.asking import AttackAsk
-from ganguard.attacks.class_names import class_names_of, require_copy_classes
+from ganguard.attacks.class_names import class_names_of, require_copy_classes, require_learnable
 from ganguard.base.compute import Compute
 from ganguard.base.errors import TargetError
 from ganguard.base.labels import Labels
@@ -28,7 +28,6 @@ from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.protocol import BlackBoxTarget, WhiteBoxTarget
-from ganguard.training.classes import require_as_many
 from ganguard.training.guess import Guess
 from ganguard.training.initial_weights import require_beginning
 from ganguard.training.projected import Projects
@@ -336,11 +335,4 @@ def require_conditional(target: BlackBoxTarget, settings: AttackSettings) -> Non
     Raises TargetError if it has none, SpecError if it has others.
     """
     require_askable(target, settings.ask)
-    classes, known = classes_of(settings.architecture), conditions_of(target)
-    if classes and known is None:
-        raise TargetError(
-            f"{settings.architecture.kind} with {classes} classes learns what was asked for, and this target "
-            "takes no conditions. Leave `classes` out."
-        )
-    if classes and known:
-        require_as_many(settings, len(known), "the target has")
+    require_learnable(settings, len(conditions_of(target) or ()))

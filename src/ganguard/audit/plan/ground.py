@@ -19,6 +19,7 @@ from ganguard.base.errors import DataError
 from ganguard.base.settings import one_line
 from ganguard.data.dataset import DatasetSettings, fingerprint
 from ganguard.metrics.features.network import pinned
+from ganguard.targets.ask import Ask
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.load import fingerprint as fingerprint_target
 from ganguard.targets.protocol import Codes
@@ -118,6 +119,14 @@ def _domain_datasets(spec: Spec) -> list[DatasetSettings]:
     return [dataset for place, dataset in enumerate(datasets) if dataset not in datasets[:place]]
 
 
+def _of_classes(spec: Spec) -> tuple[Ask, ...]:
+    """Return the ways to ask that name classes of a target that is to be trained, each once."""
+    if not isinstance(spec.target, TrainTarget):
+        return ()
+    asks = [spec.asks(copy) for copy in (None, *spec.trained_copies())]
+    return tuple(ask for place, ask in enumerate(asks) if not ask.names_none and ask not in asks[:place])
+
+
 def _ready_step(
     spec: Spec,
     real: Step,
@@ -134,6 +143,7 @@ def _ready_step(
         price=max(scenario.price for scenario in spec.scenarios()),
         honest=spec.independent != "off",
         judge_learns=learns_classes(spec.judge_features),
+        asks=_of_classes(spec),
     )
     domains = tuple(map(Input, domain_images))
     return Step("ready", settings, work.ReadyInputs(Input(real), Input(trained_on), domains))

@@ -54,6 +54,7 @@ class ReadySettings(StepSettings):
         price: the most queries that any adversary pays for an image.
         honest: whether honest models are trained on the real images.
         judge_learns: whether the judge of an adversary learns the classes of the real images that it holds.
+        asks: how the auditor and the attacks ask a target that is to be trained, where they name classes.
     """
 
     kind: ClassVar[str] = "ready"
@@ -64,12 +65,12 @@ class ReadySettings(StepSettings):
     price: Positive = 1
     honest: bool = True
     judge_learns: bool = False
+    asks: tuple[Ask, ...] = ()
 
     def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often trainings save their state, and without a judge that learns
-        no classes: keys of before are kept."""
+        """Return the settings, without how often trainings save their state, and later ones only if set."""
         said = _said_with_attacks(self, self.attacks)
-        return {name: value for name, value in said.items() if name != "judge_learns" or value}
+        return {key: value for key, value in said.items() if key not in ("judge_learns", "asks") or value}
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the attacks and their architectures."""
@@ -164,9 +165,8 @@ class FitSettings(StepSettings):
 
         `honest` and `again` are left out unless they are set: the keys of other audits are those of before.
         """
-        left_out = {key for key in ("honest", "again") if not getattr(self, key)}
         said = _said_with_attacks(self, self.attacks)
-        return {key: value for key, value in said.items() if key not in left_out}
+        return {key: value for key, value in said.items() if key not in ("honest", "again") or value}
 
     def defences(self) -> tuple[Defence, ...]:
         """Return all guessed defences."""

@@ -205,11 +205,11 @@ class Spec(ChosenFeatures):
 
     @model_validator(mode="after")
     def _askable(self) -> "Spec":
-        """Refuse what a target that is still to be trained could not be asked for."""
+        """Refuse what a target that is still to be trained could not be asked for, nor teach."""
         if isinstance(self.target, TrainTarget):
             self.target.require_askable(self.asks(None))
             for copy in self.trained_copies():
-                self.target.require_askable(self.asks(copy), f"{copy.label()}: ")
+                self.target.require_copied(copy, self.asks(copy))
         return self
 
     @model_validator(mode="after")

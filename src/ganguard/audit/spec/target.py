@@ -6,7 +6,9 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, PlainSerializer, SerializeAsAny
 
 from ganguard.architectures.networks import classes_of
-from ganguard.base.errors import SpecError, TargetError, unknown_name
+from ganguard.attacks.class_names import require_learnable
+from ganguard.attacks.protocol import AttackSettings
+from ganguard.base.errors import InputError, SpecError, unknown_name
 from ganguard.base.settings import NonNegative, one_line, parse
 from ganguard.data.dataset import DatasetField
 from ganguard.targets import TARGETS
@@ -21,13 +23,18 @@ class TrainTarget(PrivateTraining):
     dataset: DatasetField
     seed: NonNegative = 0
 
-    def require_askable(self, ask: Ask, whose: str = "") -> None:
-        """Raise TargetError, which begins with `whose`, if the target could not be asked so once it is
-        trained."""
+    def require_askable(self, ask: Ask) -> None:
+        """Raise TargetError if the target could not be asked so once it is trained."""
+        require_suited(ask, conditional=classes_of(self.architecture) > 0)
+
+    def require_copied(self, copy: AttackSettings, ask: Ask) -> None:
+        """Raise InputError, which names the copy, if the target could not be asked so once it is trained, or
+        has not the classes that the copy learns."""
         try:
-            require_suited(ask, conditional=classes_of(self.architecture) > 0)
-        except TargetError as problem:
-            raise TargetError(f"{whose}{one_line(problem)}") from None
+            self.require_askable(ask)
+            require_learnable(copy, classes_of(self.architecture))
+        except InputError as problem:
+            raise type(problem)(f"{copy.label()}: {one_line(problem)}") from None
 
     def training(self) -> PrivateTraining:
         """Return the settings of the training, without the data set."""

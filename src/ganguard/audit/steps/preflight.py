@@ -16,6 +16,7 @@ from ganguard.base.errors import MetricError, SpecError
 from ganguard.base.images import shape_of
 from ganguard.comparison.compare import NEIGHBOURS
 from ganguard.data.splits import TRAIN_SHARE, adversary_split
+from ganguard.targets.conditions import Conditions
 
 
 def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
@@ -35,6 +36,8 @@ def run_ready(call: StepCall[ReadySettings, ReadyInputs[Path]]) -> Digests:
 def _require_trainable(call: StepCall[ReadySettings, ReadyInputs[Path]], real: Real) -> None:
     """Raise InputError if an attack does not fit the real images that it is to train on."""
     trained_on = load_real(call.inputs.trained_on)
+    for ask in call.settings.asks if trained_on.classes else ():
+        ask.shares(Conditions(names=trained_on.classes))
     domains = [load_real(directory) for directory in call.inputs.domains]
     for attack in call.settings.attacks:
         attack.require_buildable(shape_of(real.images))

@@ -27,12 +27,13 @@ LEARNS: dict[str, Any] = {
     "architecture": {"kind": "sngan", "classes": 3},
     "query_budget": 100,
 }
+OF_THREE = {"train": {**OF_CLASSES["train"], "architecture": LEARNS["architecture"]}}
 FOUND: dict[str, Any] = {"kind": "found", "substitute": {"images": "copies"}, "query_budget": 100}
 MOVED: dict[str, Any] = {**LEARNS, "kind": "transfer", "domain": "digits", "method": "scratch"}
 
 
 def spec_of(*attacks: dict[str, Any], **changes: Any) -> Spec:
-    return parse(Spec, {**SMALL, "target": OF_CLASSES, "attacks": list(attacks), **changes}, "spec")
+    return parse(Spec, {**SMALL, "target": OF_THREE, "attacks": list(attacks), **changes}, "spec")
 
 
 def records_of(spec: Spec, names: tuple[str, ...] = NAMES) -> list[AttackRecord]:

@@ -77,6 +77,7 @@ def test_labels_are_compared_with_none_if_nothing_else_differs() -> None:
         {"kind": "fidelity", "architecture": "dcgan"},
         {**partial, **sngan(10)},
         {**partial, **sngan(), "real_fraction": 0.5},
+        target=OF_CLASSES,
     )
     spoken = [(label, over) for relation, label, over in found if relation == "R8"]
     assert len(spoken) == 1 and spoken[0][0] != spoken[0][1]
@@ -84,14 +85,15 @@ def test_labels_are_compared_with_none_if_nothing_else_differs() -> None:
 
 def test_labels_help_whatever_else_the_adversary_has_unless_the_copy_is_moved() -> None:
     kinds = [{"kind": "accuracy_partial_black_box"}, {"kind": "transfer", "domain": "digits"}]
-    found = improved(*({**kind, **sngan(classes)} for kind in kinds for classes in (10, 0)))
+    every = [{**kind, **sngan(classes)} for kind in kinds for classes in (10, 0)]
+    found = improved(*every, target=OF_CLASSES)
     spoken = [label for relation, label, _ in found if relation == "R8"]
     assert len(spoken) == 1 and "accuracy" in spoken[0]
 
 
 def test_two_conditional_copies_are_no_comparison_of_labels() -> None:
     alike = [{"kind": "fidelity", **sngan(10), "steps": steps} for steps in (6, 7)]
-    assert improved(*alike) == []
+    assert improved(*alike, target=OF_CLASSES) == []
 
 
 @pytest.mark.parametrize(

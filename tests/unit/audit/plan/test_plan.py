@@ -241,3 +241,12 @@ def test_where_an_adversary_learns_from_codes_every_copy_of_the_target_is_measur
     # Those that look at all attacks aside, the steps are those of an audit without codes.
     same = {name: key for name, key in keys_of(without).items() if name not in ("ready", "fit")}
     assert same.items() <= beside.items()
+
+
+def test_classes_that_are_asked_for_are_checked_before_a_target_is_trained() -> None:
+    named, plain = {**ATTACK, "ask": ["3", "1"]}, {**ATTACK, "architecture": "dcgan"}
+    target = {"train": {**SPEC["target"]["train"], "architecture": {"kind": "sngan", "classes": 10}}}  # type: ignore[index,dict-item]
+    plan = plan_of(attacks=[named, plain], target=target)
+    (ready,) = (step.settings for step in plan.steps if step.name == "ready")
+    assert isinstance(ready, ground_work.ReadySettings)
+    assert [ask.only for ask in ready.asks] == [("1", "3")]

@@ -140,6 +140,30 @@ def test_no_conditions_are_asked_of_a_target_that_is_to_be_trained_without(chang
     assert spec_with(**changes, target=OF_CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("architecture", "target", "said"),
+    [
+        ("sngan", None, "this target takes no conditions"),
+        ("sngan", OF_CLASSES, None),
+        ("flow", OF_CLASSES, None),
+    ],
+)
+def test_a_copy_with_classes_of_a_target_that_is_to_be_trained_without_is_refused(
+    architecture: str, target: object, said: str | None
+) -> None:
+    known = OF_CLASSES["train"]["architecture"]["classes"]
+    attack = {**SMALL["attacks"][0], "architecture": {"kind": architecture, "classes": known}}
+    changes = {"attacks": [attack]} | ({"target": target} if target else {})
+    if said is None:
+        assert spec_with(**changes)
+        more = {**attack, "architecture": {"kind": architecture, "classes": known + 1}}
+        with pytest.raises(SpecError, match=rf"^fidelity {architecture}.*the target has {known}"):
+            spec_with(**{**changes, "attacks": [more]})
+        return
+    with pytest.raises(TargetError, match=said):
+        spec_with(**changes)
+
+
 def test_how_the_auditor_asks_is_refused_too_and_an_attack_is_named_before_its_pilot_is() -> None:
     uniform = {**SMALL["attacks"][0], "ask": "uniform"}
     with pytest.raises(TargetError, match=r"^ask names conditions"):

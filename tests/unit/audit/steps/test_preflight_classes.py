@@ -13,9 +13,10 @@ from ganguard.audit.steps.call import StepCall
 from ganguard.audit.steps.preflight import run_ready
 from ganguard.audit.steps.real import run_real
 from ganguard.base.compute import Compute
-from ganguard.base.errors import InputError
+from ganguard.base.errors import InputError, SpecError
 from ganguard.base.progress import silent
 from ganguard.data.image_folder import ImageFolder
+from ganguard.targets.ask import Ask, ask_of
 
 THREE = ("cat", "dog", "owl")
 FIDELITY = {
@@ -52,6 +53,7 @@ def ready(
     *,
     honest: bool = False,
     judge_learns: bool = False,
+    asks: tuple[Ask, ...] = (),
 ) -> None:
     attack = parse_attack(said)
     domain = attack.needs().domain
@@ -63,6 +65,7 @@ def ready(
         seeds=(0,),
         honest=honest,
         judge_learns=judge_learns,
+        asks=asks,
     )
     run_ready(StepCall(settings, inputs, root, root, Compute(), silent))
 
@@ -156,3 +159,18 @@ def test_a_judge_that_learns_no_classes_leaves_the_key_as_it_was() -> None:
     said = {"samples": 10, "attacks": (parse_attack(PARTIAL),), "domains": (), "seeds": (0,)}
     assert "judge_learns" not in ReadySettings.model_validate(said).said()
     assert ReadySettings.model_validate({**said, "judge_learns": True}).said()["judge_learns"] is True
+
+
+@pytest.mark.parametrize("ask", [["cat", "cow"], {"cat": 0.5, "cow": 0.5}])
+def test_a_class_that_nobody_can_be_asked_for_is_refused(tmp_path: Path, ask: object) -> None:
+    directory = real(tmp_path, "real", THREE)
+    inputs = ReadyInputs(directory, directory)
+    ready(tmp_path, FIDELITY, inputs, asks=(ask_of(["cat", "owl"]), ask_of("spread")))
+    with pytest.raises(SpecError, match=r"unknown class 'cow'.*cat, dog, owl"):
+        ready(tmp_path, FIDELITY, inputs, asks=(ask_of(["cat"]), ask_of(ask)))
+
+
+def test_asks_that_name_no_class_leave_the_key_as_it_was() -> None:
+    said = {"samples": 10, "attacks": (parse_attack(FIDELITY),), "domains": (), "seeds": (0,)}
+    assert "asks" not in ReadySettings.model_validate(said).said()
+    assert ReadySettings.model_validate({**said, "asks": (ask_of(["cat"]),)}).said()["asks"]
