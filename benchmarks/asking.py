@@ -40,7 +40,7 @@ from ganguard.results.intervals import t_interval
 from ganguard.targets.ask import UNIFORM, ask_to_store, asked_of, parse_ask
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of, sample
-from of_audit.finished import FIRST, SEEN, embedding_of
+from of_audit.finished import FIRST, SEEN, embedding_of, opened, refuse
 
 BUDGETS = (400, 800, 1600)
 DRAWN, OF_A_CLASS = 8000, 1000  # images of the target that nobody bought: in all, and of each class
@@ -190,12 +190,12 @@ def options() -> argparse.Namespace:
 def main() -> None:
     """Buy, compare and print."""
     asked = options()
-    compute = Compute(device="cpu", threads=1)
     embed = embedding_of(asked.audit)
-    checkpoint = asked.target or asked.audit / "checkpoints" / "target"
-    target = CheckpointTarget(checkpoint=str(checkpoint)).load(compute)
+    target = opened(asked.target or asked.audit / "checkpoints" / "target")
     beside, measure = seen(target, embed), of_copies if asked.copies else of_sets
     every = OF_CLASSES if conditions_of(target) else OF_CODES
+    if unknown := set(asked.ways or ()) - set(every):
+        refuse(f"--ways: unknown {', '.join(sorted(unknown))}. Known of this target: {', '.join(every)}.")
     ways = {name: every[name] for name in asked.ways or every}
     found = {name: dict[str, list[float]]() for name in ways}
     for seed in range(asked.first, asked.first + asked.purchases):

@@ -3,9 +3,10 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ganguard.base.compute import Compute
+from ganguard.base.errors import InputError
 from ganguard.comparison.embedding import Embedding, load_embedding
 from ganguard.targets.checkpoint import CheckpointTarget
 
@@ -26,24 +27,41 @@ def asked(about: str | None, **numbers: float) -> Any:
     return parser.parse_args()
 
 
+def refuse(why: str) -> NoReturn:
+    """Say in one line why nothing can be measured, and end with code 2."""
+    print(f"error: {why}", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def only(audit: Path, name: str) -> Path:
     """Return the directory of the one step of an audit whose name begins so. Without one, end with code 2."""
     found = [*(audit / "steps").glob(f"{name}-*")]
-    if len(found) != 1:
-        print(
-            f"{audit}: has {len(found)} steps `{name}`; a finished audit has one. Give the directory that "
-            "`ganguard audit` wrote.",
-            file=sys.stderr,
+    if not found:
+        refuse(f"{audit}: has no step `{name}`. Give the directory of a finished `ganguard audit`.")
+    if len(found) > 1:
+        refuse(
+            f"{audit}: has {len(found)} steps `{name}`, and which one is meant cannot be told. Give "
+            "a directory of one audit, run once, whose target learnt from its real images."
         )
-        raise SystemExit(2)
     return found[0]
+
+
+def opened(checkpoint: Path) -> Any:
+    """Return the target that a checkpoint holds. If it cannot be read, end with code 2."""
+    try:
+        return CheckpointTarget(checkpoint=str(checkpoint)).load(COMPUTE)
+    except InputError as problem:
+        refuse(str(problem))
 
 
 def target_of(audit: Path) -> Any:
     """Return the target that an audit trained."""
-    return CheckpointTarget(checkpoint=str(only(audit, "train_target") / "checkpoint")).load(COMPUTE)
+    return opened(only(audit, "train_target") / "checkpoint")
 
 
 def embedding_of(audit: Path) -> Embedding:
     """Return the function from images (N, C, H, W) uint8 to an audit's features (N, D)."""
-    return load_embedding(only(audit, "features"), COMPUTE)
+    try:
+        return load_embedding(only(audit, "features"), COMPUTE)
+    except InputError as problem:
+        refuse(str(problem))

@@ -124,7 +124,8 @@ def _of_classes(spec: Spec) -> tuple[Ask, ...]:
     if not isinstance(spec.target, TrainTarget):
         return ()
     asks = [spec.asks(copy) for copy in (None, *spec.trained_copies())]
-    return tuple(ask for place, ask in enumerate(asks) if not ask.names_none and ask not in asks[:place])
+    naming = [ask for ask in asks if ask.only is not None or ask.proportions is not None]
+    return tuple(ask for place, ask in enumerate(naming) if ask not in naming[:place])
 
 
 def _ready_step(

@@ -32,7 +32,8 @@ class TrainTarget(PrivateTraining):
         has not the classes that the copy learns."""
         try:
             self.require_askable(ask)
-            require_learnable(copy, classes_of(self.architecture))
+            if copy.needs().copy is None:  # of a copy that exists, another step says what its own classes are
+                require_learnable(copy, classes_of(self.architecture))
         except InputError as problem:
             raise type(problem)(f"{copy.label()}: {one_line(problem)}") from None
 

@@ -244,7 +244,8 @@ def test_where_an_adversary_learns_from_codes_every_copy_of_the_target_is_measur
 
 
 def test_classes_that_are_asked_for_are_checked_before_a_target_is_trained() -> None:
-    named, plain = {**ATTACK, "ask": ["3", "1"]}, {**ATTACK, "architecture": "dcgan"}
+    named, plain = {**ATTACK, "ask": ["3", "1"]}, {**ATTACK, "architecture": "dcgan", "ask": "spread"}
+    plain["query_budget"] = 1000
     target = {"train": {**SPEC["target"]["train"], "architecture": {"kind": "sngan", "classes": 10}}}  # type: ignore[index,dict-item]
     plan = plan_of(attacks=[named, plain], target=target)
     (ready,) = (step.settings for step in plan.steps if step.name == "ready")

@@ -1,10 +1,14 @@
 """The spec: what it accepts, how budgets and labels come out, and one clear line for each mistake."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from spec_samples import OF_CLASSES, SMALL
 
+from ganguard.architectures.checkpoint import save_checkpoint
+from ganguard.architectures.networks import build_networks
+from ganguard.architectures.sngan import SNGAN
 from ganguard.audit.spec.spec import Spec
 from ganguard.base.errors import SpecError, TargetError
 from ganguard.base.settings import parse
@@ -162,6 +166,16 @@ def test_a_copy_with_classes_of_a_target_that_is_to_be_trained_without_is_refuse
         return
     with pytest.raises(TargetError, match=said):
         spec_with(**changes)
+
+
+def test_a_copy_that_exists_is_left_to_the_step_that_opens_it(tmp_path: Path) -> None:
+    """Its classes are its own, so that no setting of the attack could change them."""
+    architecture = SNGAN(width=4, classes=3)
+    networks = build_networks(architecture, (1, 8, 8))
+    there = save_checkpoint(
+        tmp_path / "copy", networks, architecture, (1, 8, 8), {}, class_names=("a", "b", "c")
+    )
+    assert spec_with(attacks=[{"substitute": {"checkpoint": str(there)}, "query_budget": 20}])
 
 
 def test_how_the_auditor_asks_is_refused_too_and_an_attack_is_named_before_its_pilot_is() -> None:
