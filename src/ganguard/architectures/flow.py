@@ -102,7 +102,7 @@ class FlowGenerator(GeneratorNetwork):
         return lambda x: self.canvas.cropped(self.network(self.canvas.framed(x), styles))
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        return deque(self.path(z, y), maxlen=1)[0]
+        return deque(self.path(z, y), maxlen=1)[0]  # the last point; no other is kept
 
     def path(self, z: Tensor, y: Tensor | None = None) -> Iterator[Tensor]:
         """Yield the points (N, C, H, W) at the solver's times, from codes z (N, C·H·W) to images, of classes

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from ganguard.architectures.networks import classes_of
 from ganguard.attacks.protocol import AttackSettings, learns_domain
@@ -23,6 +24,8 @@ from ganguard.targets.ask import Ask
 from ganguard.targets.load import TargetSettings
 from ganguard.targets.load import fingerprint as fingerprint_target
 from ganguard.targets.protocol import Codes
+
+T = TypeVar("T")
 
 
 def lay_ground(spec: Spec) -> Ground:
@@ -116,7 +119,7 @@ def _domain_datasets(spec: Spec) -> list[DatasetSettings]:
     """Return the data sets that copies are moved to, each once."""
     wanted = [copy.needs().domain for copy in spec.trained_copies()]
     datasets = [domain.dataset for domain in wanted if domain is not None]
-    return [dataset for place, dataset in enumerate(datasets) if dataset not in datasets[:place]]
+    return _each_once(datasets)
 
 
 def _of_classes(spec: Spec) -> tuple[Ask, ...]:
@@ -124,8 +127,12 @@ def _of_classes(spec: Spec) -> tuple[Ask, ...]:
     if not isinstance(spec.target, TrainTarget):
         return ()
     asks = [spec.asks(copy) for copy in (None, *spec.trained_copies())]
-    naming = [ask for ask in asks if ask.only is not None or ask.proportions is not None]
-    return tuple(ask for place, ask in enumerate(naming) if ask not in naming[:place])
+    return tuple(_each_once([ask for ask in asks if ask.only is not None or ask.proportions is not None]))
+
+
+def _each_once(values: Sequence[T]) -> list[T]:
+    """Return the values that differ, in their order."""
+    return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 def _ready_step(
@@ -135,10 +142,9 @@ def _ready_step(
     domain_images: Sequence[Step],
     datasets: Sequence[DatasetSettings],
 ) -> Step:
-    copies = spec.trained_copies()
     settings = work.ReadySettings(
         samples=spec.samples,
-        attacks=tuple(copy for i, copy in enumerate(copies) if copy not in copies[:i]),
+        attacks=tuple(_each_once(spec.trained_copies())),
         domains=tuple(datasets),
         seeds=spec.seeds,
         price=max(scenario.price for scenario in spec.scenarios()),
@@ -169,11 +175,10 @@ def _open_step(name: str, target: TargetSettings, codes: Codes, ready: Step) -> 
 def _found_copies(spec: Spec, ready: Step) -> tuple[tuple[TargetSettings, Step], ...]:
     """Return every copy that was found, each once, and the step that opens it."""
     wanted = [copy.needs().found for copy in spec.trained_copies()]
-    copies = [found for found in wanted if found is not None]
-    different = [found for place, found in enumerate(copies) if found not in copies[:place]]
+    copies = _each_once([found for found in wanted if found is not None])
     return tuple(
         (found, _open_step(f"found copy {number}", found, "provider", ready))
-        for number, found in enumerate(different, 1)
+        for number, found in enumerate(copies, 1)
     )
 
 
@@ -192,7 +197,7 @@ def _fit_step(
     settings = work.FitSettings(
         attacks=attacks,
         fingerprints=tuple(attack.fingerprint() for attack in attacks),
-        guesses=tuple(guess for i, guess in enumerate(believed) if guess not in believed[:i]),
+        guesses=tuple(_each_once(believed)),
         bought=max((copy.needs().purchase for copy in spec.trained_copies()), default=0) if bought else 0,
         drawn=COPY_DRAWS * spec.samples if found else 0,
         ask=spec.ask,

@@ -10,7 +10,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.step import Inputs, StepSettings, T
 from ganguard.base.plugins import PluginTable
-from ganguard.base.settings import NonNegative, Positive
+from ganguard.base.settings import NonNegative, Positive, Sparse
 from ganguard.data import DATASETS
 from ganguard.data.dataset import DatasetSettings
 from ganguard.defences.protocol import Defence
@@ -43,7 +43,7 @@ class NoInputs(Inputs[T]):
     """No inputs."""
 
 
-class ReadySettings(StepSettings):
+class ReadySettings(Sparse, StepSettings):
     """Refuse what cannot be trained or measured.
 
     Attributes:
@@ -58,6 +58,7 @@ class ReadySettings(StepSettings):
     """
 
     kind: ClassVar[str] = "ready"
+    unsaid = frozenset({"judge_learns", "asks"})  # keys of before these came are kept
     samples: Positive
     attacks: Attacks
     domains: tuple[SerializeAsAny[DatasetSettings], ...]
@@ -68,9 +69,8 @@ class ReadySettings(StepSettings):
     asks: tuple[Ask, ...] = ()
 
     def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often trainings save their state, and later ones only if set."""
-        said = _said_with_attacks(self, self.attacks)
-        return {key: value for key, value in said.items() if key not in ("judge_learns", "asks") or value}
+        """Return the settings, without how often trainings save their state."""
+        return _said_with_attacks(self, self.attacks)
 
     def plugins(self) -> list[tuple[PluginTable, str]]:
         """Return the attacks and their architectures."""
@@ -136,7 +136,7 @@ class OpenTargetSettings(StepSettings):
         return named + images
 
 
-class FitSettings(StepSettings):
+class FitSettings(Sparse, StepSettings):
     """Refuse a target that attacks or guesses do not fit.
 
     Attributes:
@@ -151,6 +151,7 @@ class FitSettings(StepSettings):
     """
 
     kind: ClassVar[str] = "fit"
+    unsaid = frozenset({"honest", "again"})  # keys of before these came are kept
     attacks: Attacks
     fingerprints: tuple[str | None, ...]
     guesses: tuple[Chain, ...] = ()
@@ -161,12 +162,8 @@ class FitSettings(StepSettings):
     again: bool = False
 
     def said(self) -> Mapping[str, object]:
-        """Return the settings, without how often trainings save their state.
-
-        `honest` and `again` are left out unless they are set: the keys of other audits are those of before.
-        """
-        said = _said_with_attacks(self, self.attacks)
-        return {key: value for key, value in said.items() if key not in ("honest", "again") or value}
+        """Return the settings, without how often trainings save their state."""
+        return _said_with_attacks(self, self.attacks)
 
     def defences(self) -> tuple[Defence, ...]:
         """Return all guessed defences."""
