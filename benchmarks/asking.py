@@ -30,7 +30,6 @@ import torch
 from torch import Tensor
 
 from ganguard.attacks.protocol import Knowledge, Workspace, parse_attack, run_attack
-from ganguard.base.compute import Compute
 from ganguard.base.seeds import derived_seed
 from ganguard.metrics import frechet_distance
 from ganguard.queries.choosing.students import teach
@@ -38,9 +37,8 @@ from ganguard.queries.harvest import harvest
 from ganguard.queries.store import Store
 from ganguard.results.intervals import t_interval
 from ganguard.targets.ask import UNIFORM, ask_to_store, asked_of, parse_ask
-from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.targets.conditions import conditions_of, sample
-from of_audit.finished import FIRST, SEEN, embedding_of, opened, refuse
+from of_audit.finished import COMPUTE, FIRST, SEEN, embedding_of, opened, refuse
 
 BUDGETS = (400, 800, 1600)
 DRAWN, OF_A_CLASS = 8000, 1000  # images of the target that nobody bought: in all, and of each class
@@ -134,15 +132,15 @@ def weighted(images: Tensor, codes: Tensor, target: Any, seed: int) -> Tensor:
 
 def of_copies(way: Any, seed: int, beside: Seen) -> dict[str, float]:
     """Train copies on a purchase, and return how far they are from the target."""
-    target, compute, found = beside.target, Compute(device="cpu", threads=1), dict[str, float]()
+    target, found = beside.target, dict[str, float]()
     codes = target.draw_latents(range(CODES), seed=SEEN)
     theirs = target.generate(codes).double()
     for kind in ("fidelity", "distillation"):
         with tempfile.TemporaryDirectory() as directory:
             settings = parse_attack({"kind": kind, "query_budget": COPIED, **TRAINING})
-            workspace = Workspace(Path(directory), store_of(target, way, seed, directory), compute)
+            workspace = Workspace(Path(directory), store_of(target, way, seed, directory), COMPUTE)
             made = run_attack(target, settings, Knowledge(), workspace, seed=derived_seed(seed, kind))
-            copy: Any = CheckpointTarget(checkpoint=str(made.checkpoint)).load(compute)
+            copy = opened(made.checkpoint)
         found[f"{kind}: FD"] = beside.distances(copy.sample(range(DRAWN), seed=seed), ())["FD"]
         apart = (copy.generate(codes).double() - theirs).abs().mean().item() * 2 / 255
         found[f"{kind}: L1 of a code"] = apart
