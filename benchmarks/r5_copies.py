@@ -9,7 +9,6 @@ them. What is in DIRECTORY already is not done again.
 
 import json
 import math
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from ganguard.base.cache import write_json
 from ganguard.targets.checkpoint import CheckpointTarget
 from ganguard.training.loop import train_generator
 from ganguard.training.settings import TrainingSettings
+from of_audit.finished import refuse
 from r5 import asked
 from r5_experiment.arms import ARMS, choose
 from r5_experiment.tables import COPIES_BELOW, Cells, Found, cells, holm, of_cell, of_targets
@@ -125,8 +125,7 @@ def main(words: Sequence[str] | None = None) -> None:
     """Train copies, grade and print."""
     said = asked(__doc__, words)
     if not (found := cells(said.work, said.seeds, said.sizes)):
-        print(f"{said.work}: has no cells. Run python benchmarks/r5.py --work {said.work}", file=sys.stderr)
-        raise SystemExit(2)
+        refuse(f"{said.work}: has no cells. Run python benchmarks/r5.py --work {said.work}")
     torch.set_num_threads(1)
     plan = worth(found, math.inf if said.quick else COPIES_BELOW)
     for seed in said.now:
