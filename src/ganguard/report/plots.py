@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, cycle, pairwise
+from itertools import chain, cycle
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,6 +24,7 @@ from ganguard.report.findings import (
     yardstick,
 )
 from ganguard.report.independent import floor_bands, floor_lines
+from ganguard.report.margin import write_margin
 from ganguard.report.numbers import number, whole
 from ganguard.report.svg import INK, MUTED, PAPER, SERIES, Shape, draw, set_ticks
 from ganguard.results.measures import DISTANCE
@@ -299,41 +300,11 @@ def _curves(axes: Axes, found: Sequence[CopyDistances], index: int, attacks: int
 def _draw_rulers(
     axes: Axes, rulers: Sequence[tuple[Yardstick, float]], shape: Shape, marks: Sequence[tuple[str, float]]
 ) -> None:
-    """Draw horizontal lines for the yardsticks, and ticks for marks, named in the margin on the right.
-
-    Names of lines that are close to each other are pushed apart. Marks beyond the axis, and more marks than
-    there is room for, are left out, the lowest first.
-    """
-    low, high = (math.log(limit) for limit in axes.get_ylim())
-    lines = 1 if shape == WIDE else 2
-    gap = (lines * 1.25 * shape.font + 3) / (shape.box[3] * shape.size[1])
-    room = max(0, int(1 / gap) - len(rulers))
-    kept = [(text, value) for text, value in marks if low <= math.log(value) <= high]
-    kept = kept[max(0, len(kept) - room) :]
+    """Draw horizontal lines for the yardsticks, and ticks for marks, named in the margin on the right."""
     named = [
         (f"{ruler.label}: {number(value)}" if shape == WIDE else f"{ruler.short}\n{number(value)}", value)
         for ruler, value in rulers
     ]
-    heights = [(math.log(value) - low) / (high - low) for _, value in [*named, *kept]]
-    places = _pushed_apart(heights, gap)
     for _, value in named:
         axes.axhline(value, color=MUTED, linewidth=1.1, linestyle=(0, (1, 1.8)), zorder=2)
-    for (text, _), height, place in zip([*named, *kept], heights, places, strict=True):
-        line: dict[str, Any] = {"transform": axes.transAxes, "color": MUTED, "clip_on": False}
-        axes.plot((1.0, 1.025), (height, place), linewidth=0.8, **line)
-        axes.text(1.035, place, text, transform=axes.transAxes, color=INK, va="center", linespacing=1.1)
-    for height in heights[len(named) :]:
-        axes.plot((0.985, 1.0), (height, height), transform=axes.transAxes, color=INK, linewidth=1.4)
-
-
-def _pushed_apart(heights: Sequence[float], gap: float) -> list[float]:
-    """Return places near `heights`, in the same order, at least `gap` from each other and none above 1."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    places = list(heights)
-    for below, above in pairwise(order):
-        places[above] = max(places[above], places[below] + gap)
-    ceiling = 1.0
-    for i in reversed(order):
-        places[i] = min(places[i], ceiling)
-        ceiling = places[i] - gap
-    return places
+    write_margin(axes, named, marks, shape)
