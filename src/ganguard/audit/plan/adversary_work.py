@@ -146,6 +146,7 @@ class SubstituteSettings(BuyerSettings):
     """
 
     kind: ClassVar[str] = "substitute"
+    unsaid: ClassVar[frozenset[str]] = frozenset({"judged_with", "projected"})
     attack: SerializeAsAny[AttackSettings]
     fingerprint: str | None
     guess: tuple[SerializeAsAny[Defence], ...] = ()
@@ -154,9 +155,7 @@ class SubstituteSettings(BuyerSettings):
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        unused = {name for name in ("judged_with", "projected") if not getattr(self, name)}
-        said = self.model_dump(mode="json", exclude={"attack", *unused})
-        return {**said, "attack": self.attack.said()}
+        return {**self.model_dump(mode="json", exclude={"attack"}), "attack": self.attack.said()}
 
     def networks(self) -> tuple[FeatureSettings, ...]:
         """Return the network that copies are judged with, and those that D's look through."""

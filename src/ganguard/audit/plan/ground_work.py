@@ -10,7 +10,7 @@ from ganguard.architectures import ARCHITECTURES
 from ganguard.attacks.protocol import AttackSettings
 from ganguard.audit.plan.step import Inputs, StepSettings, T
 from ganguard.base.plugins import PluginTable
-from ganguard.base.settings import NonNegative, Positive, Sparse
+from ganguard.base.settings import NonNegative, Positive
 from ganguard.data import DATASETS
 from ganguard.data.dataset import DatasetSettings
 from ganguard.defences.protocol import Defence
@@ -43,7 +43,7 @@ class NoInputs(Inputs[T]):
     """No inputs."""
 
 
-class ReadySettings(Sparse, StepSettings):
+class ReadySettings(StepSettings):
     """Refuse what cannot be trained or measured.
 
     Attributes:
@@ -58,7 +58,7 @@ class ReadySettings(Sparse, StepSettings):
     """
 
     kind: ClassVar[str] = "ready"
-    unsaid = frozenset({"judge_learns", "asks"})  # keys of before these came are kept
+    unsaid: ClassVar[frozenset[str]] = frozenset({"judge_learns", "asks"})
     samples: Positive
     attacks: Attacks
     domains: tuple[SerializeAsAny[DatasetSettings], ...]
@@ -136,7 +136,7 @@ class OpenTargetSettings(StepSettings):
         return named + images
 
 
-class FitSettings(Sparse, StepSettings):
+class FitSettings(StepSettings):
     """Refuse a target that attacks or guesses do not fit.
 
     Attributes:
@@ -151,7 +151,7 @@ class FitSettings(Sparse, StepSettings):
     """
 
     kind: ClassVar[str] = "fit"
-    unsaid = frozenset({"honest", "again"})  # keys of before these came are kept
+    unsaid: ClassVar[frozenset[str]] = frozenset({"honest", "again"})
     attacks: Attacks
     fingerprints: tuple[str | None, ...]
     guesses: tuple[Chain, ...] = ()

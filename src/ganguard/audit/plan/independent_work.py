@@ -26,6 +26,7 @@ class IndependentSettings(StepSettings):
     """
 
     kind: ClassVar[str] = "independent"
+    unsaid: ClassVar[frozenset[str]] = frozenset({"projected"})
     training: TrainingSettings
     share: float
     seed: NonNegative
@@ -33,8 +34,7 @@ class IndependentSettings(StepSettings):
 
     def said(self) -> Mapping[str, object]:
         """Return the settings, without how often the training saves its state."""
-        said = self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
-        return said if self.projected else {name: said[name] for name in said if name != "projected"}
+        return self.model_dump(mode="json", exclude={"training": {"checkpoint_every"}})
 
     def networks(self) -> tuple[FeatureSettings, ...]:
         """Return the networks that D looks through."""

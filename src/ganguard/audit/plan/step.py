@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import ClassVar, Generic, TypeVar, cast
 
 from ganguard.base.plugins import PluginTable
-from ganguard.base.settings import Settings
+from ganguard.base.settings import Sparse
 from ganguard.defences.protocol import Defence
 from ganguard.metrics.features.network import FeatureSettings
 
@@ -14,14 +14,16 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
-class StepSettings(Settings):
+class StepSettings(Sparse):
     """Base of the settings of a kind of step: everything that its result depends on beside its inputs.
 
     Attributes:
         kind: the name of the kind in `steps.kinds`.
+        unsaid: fields that a key holds only if they are set. They came later, and keys of before are kept.
     """
 
     kind: ClassVar[str]
+    unsaid: ClassVar[frozenset[str]] = frozenset()
 
     def said(self) -> Mapping[str, object]:
         """Return the settings as JSON values, as they enter the step's key."""
